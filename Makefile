@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door, over Meson. On a fresh Debian 12 it needs make and apt, and asks nothing.
+#
+#   make                      build build/privexec and build/privexec-keeper
+#   make run [CMD='...']      install what the build needs, build, run CMD (else a shell) privately
+#   make check                install what the tests need, build, run every test
+#   make install [prefix=/usr/local] [DESTDIR=]        make uninstall, likewise
+#   make bench, make soak     measure; run sessions for a long time
+#   make lint, make sanitize  read the sources; unit tests under the sanitizers
+#   make clean                remove what was built
+
+BUILD ?= build
+prefix ?= /usr/local
+export DESTDIR
+
+.PHONY: all run check install uninstall bench soak lint sanitize clean
+
+all: $(BUILD)/build.ninja
+	@meson compile -C $(BUILD)
+
+$(BUILD)/build.ninja:
+	@meson setup --prefix=$(prefix) $(BUILD) >/dev/null || meson setup --prefix=$(prefix) $(BUILD)
+
+run:
+	@tools/install-dependencies build
+	@$(MAKE) -s all >/dev/null || $(MAKE) -s all
+	@if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
+
+check:
+	@tools/install-dependencies build check lint
+	@tests/run
+
+install: $(BUILD)/build.ninja
+	@meson configure -Dprefix=$(prefix) $(BUILD)
+	@meson install -C $(BUILD)
+
+uninstall: $(BUILD)/build.ninja
+	@meson configure -Dprefix=$(prefix) $(BUILD)
+	@tools/uninstall $(BUILD)
+
+bench:
+	@tools/install-dependencies build bench
+	@$(MAKE) -s all
+	@bench/run
+
+soak:
+	@tools/install-dependencies build check
+	@$(MAKE) -s all
+	@tests/session/soak
+
+lint:
+	@tools/install-dependencies build lint
+	@tools/lint
+
+sanitize:
+	@tools/install-dependencies build check
+	@[ -e build-sanitize/build.ninja ] || \
+		meson setup -Db_sanitize=address,undefined -Doptimization=1 build-sanitize
+	@meson test -C build-sanitize --print-errorlogs --suite unit
+
+clean:
+	rm -rf build build-*
