@@ -99,6 +99,23 @@ bool choice_parse_list(const struct choice *table, const char *list, unsigned *r
 	return true;
 }
 
+const char *choice_print_list(const struct choice *table, unsigned mask, char *buffer, size_t size)
+{
+	size_t used = 0;
+
+	snprintf(buffer, size, "%s", mask ? "" : "none");
+	for (; table->word && used < size; table++) {
+		int added;
+
+		if (!(mask & table->value))
+			continue;
+		added = snprintf(buffer + used, size - used, "%s%s", used > 0 ? "," : "",
+				 table->word);
+		used += added > 0 ? (size_t)added : 0;
+	}
+	return buffer;
+}
+
 void choice_list_words(const struct choice *table, char *buffer, size_t size)
 {
 	size_t used = 0;
