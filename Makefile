@@ -11,12 +11,12 @@
 
 BUILD ?= build
 prefix ?= /usr/local
-export DESTDIR
+DESTDIR ?=
 
 .PHONY: all run check install uninstall bench soak lint sanitize clean
 
 all: $(BUILD)/build.ninja
-	@meson compile -C $(BUILD)
+	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
 	@meson setup --prefix=$(prefix) $(BUILD) >/dev/null || meson setup --prefix=$(prefix) $(BUILD)
@@ -24,7 +24,8 @@ $(BUILD)/build.ninja:
 run:
 	@tools/install-dependencies build
 	@$(MAKE) -s all >/dev/null || $(MAKE) -s all
-	@if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
+	@unset MAKEFLAGS MFLAGS MAKELEVEL MAKE_TERMOUT MAKE_TERMERR; \
+	if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
 
 check:
 	@tools/install-dependencies build check lint
@@ -32,11 +33,11 @@ check:
 
 install: $(BUILD)/build.ninja
 	@meson configure -Dprefix=$(prefix) $(BUILD)
-	@meson install -C $(BUILD)
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
 
 uninstall: $(BUILD)/build.ninja
 	@meson configure -Dprefix=$(prefix) $(BUILD)
-	@tools/uninstall $(BUILD)
+	@DESTDIR='$(DESTDIR)' tools/uninstall $(BUILD)
 
 bench:
 	@tools/install-dependencies build bench

@@ -62,6 +62,7 @@ def machine_unchanged(request):
     left = machine.leftovers(before, sweep=_sweep)
     machine.reap_orphans(zombies)
     gone = machine.missing(before)
+    machine.kill_new_children(before)
     if left or gone:
         pytest.fail("the machine is not as it was\n"
                     + "".join(f"  left behind: {line}\n" for line in left)

@@ -234,6 +234,15 @@ def leftovers(before, *, patience=5.0, sweep=None):
     return sorted(f"{kind}: {item}" for kind, item in left)
 
 
+def kill_new_children(before):
+    """Kills processes below this one that were not there @before."""
+    for item in snapshot()["process"] - before["process"]:
+        try:
+            os.kill(int(item.split()[0]), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 def missing(before):
     """What was there @before and is no longer: mounts, swap, files. Sorted "kind: description"."""
     now = snapshot()
