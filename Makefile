@@ -33,7 +33,9 @@ check:
 
 install: $(BUILD)/build.ninja
 	@meson configure -Dprefix=$(prefix) $(BUILD)
+	@rm -f $(BUILD)/install-notes.txt
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
+	@[ ! -e $(BUILD)/install-notes.txt ] || cat $(BUILD)/install-notes.txt
 
 uninstall: $(BUILD)/build.ninja
 	@meson configure -Dprefix=$(prefix) $(BUILD)
