@@ -58,8 +58,11 @@ void mount_table_free(struct mount_table *table);
 /* Is @word one of the comma-separated @options? Also matches "word=value". */
 bool mount_has_option(const char *options, const char *word);
 
-/* The value of "word=value" in @options as a number; false when it is not there. */
+/* The value of "word=value" in @options as a decimal number; false when it is not there. */
 bool mount_option_number(const char *options, const char *word, unsigned *ret_value);
+
+/* The same for masks of permissions, which file systems print in octal, with or without a 0. */
+bool mount_option_mask(const char *options, const char *word, unsigned *ret_value);
 
 /* Is @path equal to @directory or below it? Both absolute and normalised. */
 bool path_is_below(const char *path, const char *directory);
