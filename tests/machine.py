@@ -109,7 +109,8 @@ def _cgroup_mounts():
 
 
 def _cgroups(own):
-    """Control groups, but those in which only processes that are not ours live."""
+    """Control groups, but those in which only processes that are not ours live, and the one in which
+    privexec makes its own, which stays."""
     found = set()
     for mount in _cgroup_mounts():
         for directory, _, _ in os.walk(mount):
@@ -118,7 +119,7 @@ def _cgroups(own):
                     members = {int(pid) for pid in processes.read().split()}
             except (OSError, ValueError):
                 members = set()
-            if not members or members & own:
+            if (not members or members & own) and directory != f"{mount}/privexec":
                 found.add(directory)
     return found
 
