@@ -19,11 +19,11 @@ enum init_note {
 
 struct init_context {
 	const struct request *request;
-	int keeper;	  /* channel to the keeper; end of file: the keeper is gone, so exit */
-	int front;	  /* channel to the front, enum message_type; end of file: the front is gone */
+	int keeper; /* channel to the keeper; end of file: the keeper is gone, so exit */
+	int front;  /* channel to the front, enum message_type; end of file: the front is gone */
 	int arguments, environment, directory; /* memfds of the request */
-	int streams[3];	  /* -1 where request->streams is not STREAM_PASSED */
-	int resolver;	  /* the session's /etc/resolv.conf, open for writing, or -1 */
+	int streams[3];			       /* -1 where request->streams is not STREAM_PASSED */
+	int resolver; /* the session's /etc/resolv.conf, open for writing, or -1 */
 	struct rlimit limits[RLIM_NLIMITS]; /* what the command is to have, RLIMIT_CORE apart */
 };
 
