@@ -97,8 +97,8 @@ def test_every_word_of_an_option_is_in_formats_and_in_the_manual(table):
 # --- configuration ----------------------------------------------------------------------------
 
 def configuration_keys():
-    """(section, key) of every line of the table in src/plan/configuration.c."""
-    keys = re.findall(r'\{ "([a-z_]+)", "([a-z_]+)"', read("src/plan/configuration.c"))
+    """(section, key) of every line of the table in src/plan/main_file.c."""
+    keys = re.findall(r'\{ "([a-z_]+)", "([a-z_]+)"', read("src/plan/main_file.c"))
     assert ("session", "store") in keys
     return set(keys)
 
@@ -205,7 +205,9 @@ def test_a_manual_page_renders_without_warnings(source):
         made = subprocess.run(["scdoc"], stdin=text, stdout=subprocess.PIPE, timeout=10, check=True)
     done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=made.stdout,
                           stdout=subprocess.PIPE, timeout=10, check=False)
-    complaints = [line for line in done.stdout.decode().split("\n") if line]
+    # scdoc writes empty paragraph macros everywhere
+    complaints = [line for line in done.stdout.decode().split("\n")
+                  if line and "skipping paragraph macro" not in line]
     assert complaints == []
 
 
