@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <grp.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "confine/capability.h"
+#include "authority/authority.h"
+
+/* Why each is needed: privexec(7), "Privilege". */
+static const struct needed {
+	int capability;
+	const char *name;
+} needed[] = {
+	{ CAP_CHOWN, "cap_chown" },
+	{ CAP_DAC_OVERRIDE, "cap_dac_override" },
+	{ CAP_DAC_READ_SEARCH, "cap_dac_read_search" },
+	{ CAP_FOWNER, "cap_fowner" },
+	{ CAP_SETGID, "cap_setgid" },
+	{ CAP_SETUID, "cap_setuid" },
+	{ CAP_SYS_ADMIN, "cap_sys_admin" },
+	{ CAP_MKNOD, "cap_mknod" },
+	{ CAP_SETFCAP, "cap_setfcap" },
+};
+
+static uint64_t needed_mask(void)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		mask |= CAPABILITY_BIT(needed[i].capability);
+	return mask;
+}
+
+static int missing(uint64_t permitted, uid_t uid, struct problem *problem)
+{
+	if (permitted == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		return problem_set(problem, EPERM,
+				   "no privilege: no_new_privs is set, as inside a private session "
+				   "or another sandbox; start privexec outside of it");
+	if (permitted == 0)
+		return problem_set(problem, EPERM,
+				   "no privilege: privexec-keeper has no file capabilities; install "
+				   "it with `make install` as root, or run privexec as root");
+	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
+		if (!(permitted & CAPABILITY_BIT(needed[i].capability)))
+			return problem_set(problem, EPERM,
+					   "%s is missing%s: %s", needed[i].name,
+					   uid == 0 ? " although this is root" : "",
+					   uid == 0 ? "already inside a private session or a "
+						      "container; start privexec outside of it"
+						    : "install the keeper again with `make install`");
+	return 0;
+}
+
+int authority_take(struct authority *ret_authority, struct problem *problem)
+{
+	uid_t uid, effective_uid, saved_uid;
+	uint64_t effective, permitted, mask = needed_mask();
+	int error;
+
+	if (getresuid(&uid, &effective_uid, &saved_uid) < 0)
+		return problem_set(problem, errno, "cannot read user ids: %s", strerror(errno));
+	error = capability_get(&effective, &permitted);
+	if (error)
+		return problem_set(problem, -error, "cannot read capabilities: %s",
+				   strerror(-error));
+	if ((permitted & mask) != mask)
+		return missing(permitted, uid, problem);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	ret_authority->uid = uid;
+	ret_authority->gid = getgid();
+	ret_authority->root = 0;
+	ret_authority->capabilities = mask;
+	ret_authority->source = uid == 0 ? "root" : effective_uid == 0 ? "setuid" :
+								 "file capabilities";
+	/* set ids need CAP_SETUID and CAP_SETGID in effect */
+	if (capability_set(mask, mask) < 0 || setresuid(0, uid, 0) < 0 ||
+	    setresgid(ret_authority->gid, ret_authority->gid, ret_authority->gid) < 0)
+		return problem_set(problem, errno, "cannot take user id 0: %s", strerror(errno));
+	authority_as_user(ret_authority);
+	return 0;
+}
+
+static void become(uid_t uid, uint64_t effective, const struct authority *authority)
+{
+	/* saved and real uid are 0, so that no capability is needed to go either way */
+	if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0 ||
+	    capability_set(effective, authority->capabilities) < 0)
+		_exit(125);
+}
+
+void authority_shift(struct authority *authority)
+{
+	gid_t groups[NGROUPS_MAX];
+	int count;
+
+	authority_as_root(authority);
+	authority->uid = AUTHORITY_SHIFTED;
+	authority->gid = AUTHORITY_SHIFTED;
+	authority->root = AUTHORITY_SHIFTED;
+	count = getgroups(NGROUPS_MAX, groups);
+	for (int i = 0; i < count; i++)
+		if (groups[i] == 0)
+			groups[i] = AUTHORITY_SHIFTED;
+	if (count < 0 || setgroups((size_t)count, groups) < 0 ||
+	    setresgid(AUTHORITY_SHIFTED, AUTHORITY_SHIFTED, AUTHORITY_SHIFTED) < 0)
+		_exit(125);
+	authority_as_user(authority);
+}
+
+void authority_as_root(const struct authority *authority)
+{
+	become(authority->root, authority->capabilities, authority);
+}
+
+void authority_as_user(const struct authority *authority)
+{
+	become(authority->uid, 0, authority);
+}
+
+void authority_mounting(const struct authority *authority)
+{
+	become(authority->uid, authority->capabilities, authority);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The keeper's privilege: where it came from, and when it is in force. */
+#ifndef PRIVEXEC_AUTHORITY_AUTHORITY_H
+#define PRIVEXEC_AUTHORITY_AUTHORITY_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/problem.h"
+
+struct authority {
+	const char *source; /* "root", "file capabilities", "setuid" */
+	uid_t uid;	    /* the user's */
+	gid_t gid;
+	uint64_t capabilities; /* the permitted set: the nine of authority.c, never more */
+	uid_t root;	       /* who root is in the session: 0, or AUTHORITY_SHIFTED */
+};
+
+/*
+ * The host's uid and gid that stand for 0 in a session of root's: the highest block that systemd and
+ * container tools leave alone. uid 0 itself can write to much of /proc and /sys without capability.
+ */
+#define AUTHORITY_SHIFTED 4294901760U
+
+/*
+ * To be called first of all. Finds out how privilege was given, reduces it to what is needed and
+ * makes real and saved uid 0, so that the user can neither stop nor kill this process; the
+ * effective uid becomes the user's and no capability is effective. Returns 0 or a negative errno.
+ */
+int authority_take(struct authority *ret_authority, struct problem *problem);
+
+/*
+ * Makes the calling process (init, before it is closed) act for a root that is AUTHORITY_SHIFTED,
+ * in its groups too. Ends the process on failure.
+ */
+void authority_shift(struct authority *authority);
+
+/*
+ * authority_as_root() makes the effective uid root's with all permitted capabilities in effect. authority_as_user() goes back: effective uid the user's, no capability.
+ * authority_mounting() keeps the user's uid but puts all permitted capabilities into effect. They
+ * end the process if the kernel refuses: nothing may go on under wrong credentials.
+ */
+void authority_as_root(const struct authority *authority);
+void authority_as_user(const struct authority *authority);
+void authority_mounting(const struct authority *authority);
+
+#endif

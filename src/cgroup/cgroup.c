@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cgroup/cgroup.h"
+
+#define NAME_PREFIX "privexec-"
+
+void cgroup_open_root(const struct mount_table *mounts, int *ret_root)
+{
+	*ret_root = -1;
+	for (size_t i = 0; i < mounts->count; i++) {
+		if (strcmp(mounts->entries[i].type, "cgroup2") != 0)
+			continue;
+		*ret_root = open(mounts->entries[i].target,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return;
+	}
+}
+
+/* The calling process's own cgroup, "/user.slice/...". */
+static int own_path(char *path, size_t size)
+{
+	char text[4096];
+	char *line, *end;
+	ssize_t length = descriptor_read_file(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text));
+
+	if (length < 0)
+		return (int)length;
+	line = strncmp(text, "0::", 3) == 0 ? text : strstr(text, "\n0::");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	end = line ? strchr(line, '\n') : NULL;
+	if (!end || (size_t)(end - line) >= size)
+		return -ENAMETOOLONG;
+	snprintf(path, size, "%.*s", (int)(end - line), line);
+	return 0;
+}
+
+static int open_directory(int parent, const char *path)
+{
+	int directory = openat(parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return directory < 0 ? -errno : directory;
+}
+
+int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
+{
+	char own[CGROUP_PATH_MAX], slice[64];
+	const char *parent = slice;
+	int error;
+
+	if (cgroup->root < 0)
+		return -ENOENT;
+	error = own_path(own, sizeof(own));
+	if (error)
+		return error;
+	snprintf(slice, sizeof(slice), "user.slice/user-%u.slice", uid);
+	if (strncmp(own + 1, slice, strlen(slice)) == 0)
+		cgroup->parent = open_directory(cgroup->root, slice);
+	if (cgroup->parent < 0) {
+		parent = "privexec";
+		if (mkdirat(cgroup->root, parent, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		cgroup->parent = open_directory(cgroup->root, parent);
+	}
+	if (cgroup->parent < 0)
+		return cgroup->parent;
+	snprintf(cgroup->name, sizeof(cgroup->name), NAME_PREFIX "%s", id);
+	snprintf(cgroup->path, sizeof(cgroup->path), "%s/%s", parent, cgroup->name);
+	return 0;
+}
+
+int cgroup_create(struct cgroup *cgroup)
+{
+	if (mkdirat(cgroup->parent, cgroup->name, 0755) < 0)
+		return -errno;
+	cgroup->directory = open_directory(cgroup->parent, cgroup->name);
+	if (cgroup->directory < 0)
+		return cgroup->directory;
+	/* cgroup.kill: since Linux 5.14 */
+	cgroup->kill = openat(cgroup->directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+	cgroup->events = openat(cgroup->directory, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (cgroup->kill < 0 || cgroup->events < 0)
+		return -errno;
+	return 0;
+}
+
+void cgroup_kill(const struct cgroup *cgroup)
+{
+	if (cgroup->kill >= 0 && write(cgroup->kill, "1", 1) < 0)
+		return; /* the pid namespace's end does the same, a little later */
+}
+
+static bool populated(int events)
+{
+	char text[128];
+	ssize_t length = pread(events, text, sizeof(text) - 1, 0);
+
+	if (length <= 0)
+		return false;
+	text[length] = '\0';
+	return strstr(text, "populated 1") != NULL;
+}
+
+bool cgroup_wait_empty(const struct cgroup *cgroup, int milliseconds)
+{
+	int64_t limit = clock_milliseconds() + milliseconds;
+	struct pollfd watch = { .fd = cgroup->events, .events = POLLPRI };
+
+	while (cgroup->events >= 0 && populated(cgroup->events)) {
+		int64_t left = limit - clock_milliseconds();
+
+		if (left <= 0)
+			return false;
+		/* woken by a change; the second look-up also serves kernels that wake late */
+		poll(&watch, 1, left < 50 ? (int)left : 50);
+	}
+	return true;
+}
+
+void cgroup_remove(int parent, const char *name)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (int attempt = 0; attempt < 500; attempt++) {
+		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+void cgroup_sweep(int root, const char *path)
+{
+	char text[CGROUP_PATH_MAX];
+	struct cgroup dead = CGROUP_NONE;
+	char *slash;
+
+	/* written by a keeper, but only ever followed to a directory of ours */
+	snprintf(text, sizeof(text), "%s", path);
+	slash = strrchr(text, '/');
+	if (!slash || strncmp(slash + 1, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 || text[0] == '/' ||
+	    strstr(text, ".."))
+		return;
+	*slash = '\0';
+	dead.parent = open_directory(root, text);
+	if (dead.parent < 0)
+		return;
+	dead.directory = open_directory(dead.parent, slash + 1);
+	if (dead.directory >= 0) {
+		dead.kill = openat(dead.directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
+		dead.events = openat(dead.directory, "cgroup.events", O_RDONLY | O_CLOEXEC);
+		cgroup_kill(&dead);
+		cgroup_wait_empty(&dead, 1000);
+		cgroup_remove(dead.parent, slash + 1);
+	}
+	cgroup_close(&dead);
+}
+
+void cgroup_close(struct cgroup *cgroup)
+{
+	descriptor_close(&cgroup->events);
+	descriptor_close(&cgroup->kill);
+	descriptor_close(&cgroup->directory);
+	descriptor_close(&cgroup->parent);
+	descriptor_close(&cgroup->root);
+}

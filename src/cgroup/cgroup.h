@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The session's cgroup: one for each session, root's, never handed over. It ends all of a session's
+ * processes with one write, and keeps them from swap where it has the memory controller.
+ */
+#ifndef PRIVEXEC_CGROUP_CGROUP_H
+#define PRIVEXEC_CGROUP_CGROUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/problem.h"
+#include "plan/mountinfo.h"
+
+#define CGROUP_PATH_MAX 512
+
+struct cgroup {
+	int root;      /* where the cgroup2 file system is mounted */
+	int parent;    /* the directory the session's was made in */
+	int directory; /* the session's */
+	int kill;      /* its cgroup.kill, open for writing */
+	int events;    /* its cgroup.events */
+	char name[48]; /* in @parent */
+	char path[CGROUP_PATH_MAX]; /* below @root */
+};
+
+#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "" })
+
+/* Opens the machine's cgroup2 file system; -1 in @ret_root where there is none. */
+void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
+
+/*
+ * Chooses where the cgroup "privexec-@id" goes: under the user's slice where the session starts from
+ * there, so that the administrator's limits hold; else under "privexec". Opens the parent, making
+ * the latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session
+ * goes without: its pid namespace ends it).
+ */
+int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
+
+/* Makes it. As root. Returns 0 or a negative errno. */
+int cgroup_create(struct cgroup *cgroup);
+
+/* Kills everything in it by its open files alone. Harmless when there is no cgroup. */
+void cgroup_kill(const struct cgroup *cgroup);
+
+/* Waits until no process is left in it, at most @milliseconds. Returns whether that is so. */
+bool cgroup_wait_empty(const struct cgroup *cgroup, int milliseconds);
+
+/* Removes the directory, waiting up to a second for the kernel to let go of it. */
+void cgroup_remove(int parent, const char *name);
+
+/* Kills and removes the cgroup at @path, as recorded by a session that is gone. As root. */
+void cgroup_sweep(int root, const char *path);
+
+void cgroup_close(struct cgroup *cgroup);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Standard input, output and error on their way from the front to the command. */
+#ifndef PRIVEXEC_EXITS_STREAMS_H
+#define PRIVEXEC_EXITS_STREAMS_H
+
+#include "authority/authority.h"
+#include "base/problem.h"
+#include "plan/mountinfo.h"
+
+/*
+ * Checks the stream *@stream (its number @number is for messages) and makes of it what the command
+ * may have: a regular file that is open for reading only is reopened at the same offset through a
+ * read-only clone of its mount, so that the command cannot open it for writing by /proc/self/fd.
+ * Directories and block devices are refused. Returns 0 or a negative errno with @problem filled.
+ */
+int streams_admit(int *stream, int number, const struct mount_table *mounts,
+		  const struct authority *authority, struct problem *problem);
+
+#endif

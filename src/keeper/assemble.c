@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The order in which a session is made. No other file knows it.
+ *
+ * Outside, in the keeper: streams, memory budget and store, sweeper, state, cgroup, swap, then
+ * process 1 is cloned into new namespaces. Inside, in that process: private mounts, view, the
+ * closing namespaces (whose ids the keeper maps), and every privilege dropped; then it is init.
+ *
+ * A step that fails returns its error and the process exits: what exists by then is either held by
+ * descriptors alone or known to the sweeper, which is there before anything that has a name.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "confine/confine.h"
+#include "control/channel.h"
+#include "exits/streams.h"
+#include "init/init.h"
+#include "keeper/descriptors.h"
+#include "keeper/maps.h"
+#include "keeper/process.h"
+#include "keeper/session.h"
+#include "store/budget.h"
+#include "view/view.h"
+
+/* How long the inside may take; a lower file system that hangs after the survey ends here. */
+#define INSIDE_MILLISECONDS 30000
+
+/* What the inside says to the keeper while the session is being made, besides enum init_note. */
+enum inside_note {
+	INSIDE_WANTS_MAPS = 'u', /* made its user namespace; the keeper answers with one byte */
+	INSIDE_FAILED = 'E',	 /* text of the problem; it exits */
+	INSIDE_DEBUG = 'D',	 /* text */
+};
+
+/* ---- inside: process 1, from here to init_run() ---- */
+
+static int inside_channel = -1; /* for view->say, which has no context */
+
+static void inside_say(enum inside_note note, const char *text)
+{
+	char packet[1 + PROBLEM_TEXT_SIZE];
+
+	packet[0] = (char)note;
+	snprintf(packet + 1, sizeof(packet) - 1, "%s", text);
+	channel_send(inside_channel, packet, 1 + strlen(packet + 1), NULL, 0);
+}
+
+static void inside_debug(const char *text)
+{
+	inside_say(INSIDE_DEBUG, text);
+}
+
+static int inside_private_mounts(struct problem *problem)
+{
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return problem_set(problem, errno, "cannot make the session's mounts private: %s",
+				   strerror(errno));
+	/* last, so that the session's cgroup and not the keeper's is the root of what it sees */
+	if (unshare(CLONE_NEWCGROUP) < 0)
+		return problem_set(problem, errno, "cannot make a cgroup namespace: %s",
+				   strerror(errno));
+	return 0;
+}
+
+static int inside_view(struct session *session, struct problem *problem)
+{
+	struct view view = {
+		.plan = &session->plan,
+		.authority = &session->authority,
+		.store = session->store.directory,
+		.idmap = session->user_namespace,
+		.root = -1,
+		.say = session->request.debug || session->configuration.debug ? inside_debug : NULL,
+	};
+	int error;
+
+	authority_as_root(&session->authority);
+	error = store_attach(&session->store, problem);
+	if (!error && session->plan.closing == CLOSING_SHIFTED)
+		authority_shift(&session->authority);
+	authority_as_user(&session->authority);
+	if (!error)
+		error = view_build(&view, problem);
+	if (!error)
+		error = view_verify(&session->plan, problem);
+	/* nothing of the store stays in init */
+	store_close(&session->store);
+	return error;
+}
+
+/* The host may rewrite its resolv.conf by a new file, which an overlay would not show: init writes
+ * the news into the session's copy, which is made by opening it. Absent or odd: no news. */
+static int inside_open_resolver(const struct session *session)
+{
+	struct stat status;
+	int file;
+
+	if (session->plan.network == NETWORK_NONE)
+		return -1;
+	authority_as_root(&session->authority);
+	file = open("/etc/resolv.conf", O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	authority_as_user(&session->authority);
+	if (file >= 0 && (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)))
+		descriptor_close(&file);
+	return file;
+}
+
+static int inside_wait_for_maps(int keeper, struct problem *problem)
+{
+	char answer;
+
+	inside_say(INSIDE_WANTS_MAPS, "");
+	if (channel_receive(keeper, &answer, 1, NULL, NULL) != 1)
+		return problem_set(problem, EPIPE, "the keeper is gone");
+	return 0;
+}
+
+static int inside_close(struct session *session, struct problem *problem)
+{
+	struct confinement confinement = {
+		.closing = session->plan.closing,
+		.user_namespace = session->user_namespace,
+		.own_network = session->plan.network == NETWORK_NONE,
+		.uid = session->plan.closing == CLOSING_SHIFTED ? 0 : session->authority.uid,
+		.gid = session->plan.closing == CLOSING_SHIFTED ? 0 : session->authority.gid,
+	};
+	int error = confine_enter_namespaces(&confinement, &session->authority, problem);
+
+	if (!error && confinement.closing == CLOSING_IDENTITY)
+		error = inside_wait_for_maps(session->init_channel, problem);
+	if (!error && confinement.own_network)
+		error = confine_raise_loopback(problem);
+	if (!error)
+		error = confine_drop(&confinement, problem);
+	descriptor_close(&session->user_namespace);
+	return error;
+}
+
+static void fill_context(const struct session *session, int resolver, struct init_context *context)
+{
+	int next = REQUEST_STREAMS;
+
+	context->request = &session->request;
+	context->keeper = session->init_channel;
+	context->front = session->descriptors[REQUEST_FRONT];
+	context->arguments = session->descriptors[REQUEST_ARGUMENTS];
+	context->environment = session->descriptors[REQUEST_ENVIRONMENT];
+	context->directory = session->descriptors[REQUEST_DIRECTORY];
+	context->resolver = resolver;
+	for (int i = 0; i < 3; i++)
+		context->streams[i] = session->request.streams[i] == STREAM_PASSED ?
+					      session->descriptors[next++] :
+					      -1;
+	memcpy(context->limits, session->limits, sizeof(context->limits));
+}
+
+/* The exact list: the request's descriptors, the channel to the keeper, and until they are closed
+ * the store and the swapped user namespace. */
+static int inside_keep_descriptors(const struct session *session, struct problem *problem)
+{
+	int keep[REQUEST_DESCRIPTORS_MAX + 4];
+	size_t count = REQUEST_DESCRIPTORS_MAX;
+	int error;
+
+	memcpy(keep, session->descriptors, sizeof(session->descriptors));
+	keep[count++] = session->init_channel;
+	keep[count++] = session->store.mount;
+	keep[count++] = session->store.directory;
+	keep[count++] = session->user_namespace;
+	error = descriptors_keep_only(keep, count);
+	if (error)
+		return problem_set(problem, -error, "cannot close descriptors: %s",
+				   strerror(-error));
+	return 0;
+}
+
+static _Noreturn void inside(struct session *session)
+{
+	struct problem problem = { 0 };
+	struct init_context context = { 0 };
+	int resolver = -1, error;
+
+	inside_channel = session->init_channel;
+	prctl(PR_SET_NAME, "privexec-init");
+	error = inside_keep_descriptors(session, &problem);
+	if (!error) {
+		authority_as_root(&session->authority);
+		error = inside_private_mounts(&problem);
+		authority_as_user(&session->authority);
+	}
+	if (!error)
+		error = inside_view(session, &problem);
+	if (!error) {
+		resolver = inside_open_resolver(session);
+		error = inside_close(session, &problem);
+	}
+	if (error) {
+		inside_say(INSIDE_FAILED, problem.text);
+		_exit(125);
+	}
+	fill_context(session, resolver, &context);
+	init_run(&context);
+}
+
+/* ---- outside: the keeper ---- */
+
+static int admit_streams(struct session *session, struct problem *problem)
+{
+	int next = REQUEST_STREAMS, error = 0;
+
+	for (int i = 0; i < 3 && !error; i++)
+		if (session->request.streams[i] == STREAM_PASSED)
+			error = streams_admit(&session->descriptors[next++], i, &session->mounts,
+					      &session->authority, problem);
+	return error;
+}
+
+/* Under the state's lock: what others were promised must not change in between. */
+static int make_store(struct session *session, const struct state_count *count,
+		      struct problem *problem)
+{
+	uint64_t available, size;
+	int error = budget_available(&available, problem);
+
+	if (!error)
+		error = budget_grant(session->plan.size, session->configuration.size_max, available,
+				     count->bytes_promised, &size, &session->granted_less, problem);
+	if (!error)
+		error = store_prepare_memory(size, &session->store, problem);
+	if (!error)
+		error = sweeper_start(&session->authority, &session->state, &session->cgroup,
+				      session->store.directory, &session->sweeper, problem);
+	if (!error)
+		error = state_enter(&session->state, size, problem);
+	if (!error)
+		error = sweeper_give(&session->sweeper, SWEEPER_STATE, &session->state.directory, 1,
+				     problem);
+	return error;
+}
+
+static int check_count(const struct session *session, const struct state_count *count,
+		       struct problem *problem)
+{
+	if (session->authority.uid == 0 ||
+	    count->sessions_of_user < session->configuration.sessions_per_user)
+		return 0;
+	return problem_set(problem, EAGAIN,
+			   "%u sessions are running, the most this user may have "
+			   "(`sessions_per_user` in privexec.conf); end one of them first",
+			   count->sessions_of_user);
+}
+
+static int make_cgroup(struct session *session, struct problem *problem)
+{
+	struct cgroup *cgroup = &session->cgroup;
+	int error = cgroup->parent < 0 ? -ENOENT : 0;
+
+	if (!error)
+		error = state_record_cgroup(&session->state, cgroup->path, problem);
+	if (!error)
+		error = cgroup_create(cgroup);
+	if (!error) {
+		const int gift[] = { cgroup->kill, cgroup->events };
+
+		return sweeper_give(&session->sweeper, SWEEPER_CGROUP, gift, 2, problem);
+	}
+	if (problem->text[0])
+		return error;
+	session_say(session, MESSAGE_DEBUG, "no cgroup of its own: %s", strerror(-error));
+	descriptor_close(&cgroup->directory);
+	return 0;
+}
+
+/* All that has a name outside of this process. */
+static int make_outside(struct session *session, struct problem *problem)
+{
+	struct state_count count;
+	int error;
+
+	cgroup_open_root(&session->mounts, &session->cgroup.root);
+	error = state_open(session->authority.uid, session->cgroup.root, &session->state, &count,
+			   problem);
+	if (!error)
+		error = check_count(session, &count, problem);
+	if (!error) {
+		if (cgroup_choose(&session->cgroup, session->authority.uid, session->state.id) < 0)
+			descriptor_close(&session->cgroup.parent);
+		error = make_store(session, &count, problem);
+	}
+	if (!error)
+		error = make_cgroup(session, problem);
+	if (!error)
+		error = swap_assure(session->cgroup.directory, &session->swap, problem);
+	if (!error) {
+		session->listener = state_listen(&session->state, problem);
+		error = session->listener < 0 ? session->listener : 0;
+	}
+	return error;
+}
+
+static int clone_init(struct session *session, struct problem *problem)
+{
+	const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+	int ends[2], error = channel_pair(ends);
+	pid_t child;
+
+	if (error)
+		return problem_set(problem, -error, "cannot make init's channel: %s",
+				   strerror(-error));
+	child = process_clone(namespaces, session->cgroup.directory, &session->init_pidfd);
+	if (child < 0 && session->cgroup.directory >= 0) {
+		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
+			    strerror(-child));
+		child = process_clone(namespaces, -1, &session->init_pidfd);
+	}
+	session->init_channel = child == 0 ? ends[1] : ends[0];
+	if (child == 0)
+		inside(session);
+	close(ends[1]);
+	if (child < 0)
+		return problem_set(problem, -child, "cannot start the session's first process: %s; "
+						    "too many processes?",
+				   strerror(-child));
+	session->init_pid = child;
+	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
+		descriptor_close(&session->descriptors[i]);
+	return sweeper_give(&session->sweeper, SWEEPER_INIT, &session->init_pidfd, 1, problem);
+}
+
+static int answer_maps(const struct session *session, struct problem *problem)
+{
+	int error;
+
+	authority_as_root(&session->authority);
+	error = maps_write_identity(session->init_pid, problem);
+	authority_as_user(&session->authority);
+	return error ? error : channel_send(session->init_channel, "m", 1, NULL, 0);
+}
+
+/* Serves the inside until it is ready. */
+static int wait_for_inside(const struct session *session, struct problem *problem)
+{
+	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
+	struct pollfd readable = { .fd = session->init_channel, .events = POLLIN };
+	int error = 0;
+
+	while (!error) {
+		char packet[1 + PROBLEM_TEXT_SIZE];
+		int64_t left = limit - clock_milliseconds();
+		ssize_t length;
+
+		if (left <= 0 || poll(&readable, 1, (int)left) == 0)
+			return problem_set(problem, ETIMEDOUT,
+					   "making the session took more than %d seconds; does a "
+					   "network or FUSE file system hang? see --debug",
+					   INSIDE_MILLISECONDS / 1000);
+		length = channel_receive(session->init_channel, packet, sizeof(packet) - 1, NULL,
+					 NULL);
+		if (length <= 0)
+			return problem_set(problem, EPIPE, "the session's first process was killed "
+							   "while the session was being made");
+		packet[length] = '\0';
+		switch (packet[0]) {
+		case INSIDE_WANTS_MAPS:
+			error = answer_maps(session, problem);
+			break;
+		case INSIDE_DEBUG:
+			session_say(session, MESSAGE_DEBUG, "%s", packet + 1);
+			break;
+		case INSIDE_FAILED:
+			return problem_set(problem, EIO, "%s", packet + 1);
+		case INIT_READY:
+			return 0;
+		default:
+			error = -EPROTO;
+		}
+	}
+	return problem_set(problem, -error, "the session's first process cannot be served: %s",
+			   strerror(-error));
+}
+
+int session_assemble(struct session *session, struct problem *problem)
+{
+	int error = admit_streams(session, problem);
+
+	if (!error)
+		error = confine_forbid_core_dumps(problem);
+	if (!error) {
+		authority_as_root(&session->authority);
+		error = make_outside(session, problem);
+		if (!error)
+			error = clone_init(session, problem);
+		if (!error)
+			error = session_describe(session, problem);
+		authority_as_user(&session->authority);
+	}
+	if (!error)
+		error = wait_for_inside(session, problem);
+	return error;
+}

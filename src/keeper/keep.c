@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Keeping the session: wait for whatever ends it, end it, say so. From session_confine() on this
+ * process has at most one capability, opens nothing, parses nothing and may make few system calls.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "confine/capability.h"
+#include "control/channel.h"
+#include "init/init.h"
+#include "keeper/descriptors.h"
+#include "keeper/filter.h"
+#include "keeper/process.h"
+#include "keeper/session.h"
+
+/* init has two seconds of its own for what is left when the front is gone (init/state.h) */
+#define FRONT_GONE_MILLISECONDS 3000
+#define INIT_GONE_MILLISECONDS 10000
+#define SWEEP_MILLISECONDS 60000
+
+/* What one of the same user may ask of the keeper's socket, one byte each. */
+enum keeper_request {
+	KEEPER_END = 'e',    /* end the session now */
+	KEEPER_STATUS = 's', /* answered by struct keeper_status */
+};
+
+struct keeper_status {
+	uint32_t version;
+	int32_t init;
+	uint64_t bytes, files, size;
+};
+
+enum watched { WATCH_FRONT, WATCH_INIT, WATCH_NOTES, WATCH_SWEEPER, WATCH_SWAP, WATCH_LISTENER };
+#define WATCHED 6
+
+static int confine(const struct session *session, struct problem *problem)
+{
+	const int keep[] = { session->front,	    session->front_pidfd,
+			     session->init_pidfd,   session->init_channel,
+			     session->sweeper.pidfd, session->sweeper.channel,
+			     session->swap.watch,   session->listener,
+			     session->cgroup.kill,  session->cgroup.events,
+			     session->store.directory };
+	uint64_t capabilities = session->store.keep_capabilities;
+	int error = descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep));
+
+	if (!error)
+		error = capability_set(0, capabilities);
+	if (!error && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		error = -errno;
+	if (error)
+		return problem_set(problem, -error, "cannot confine the keeper: %s",
+				   strerror(-error));
+	return filter_load(FILTER_KEEPER, problem);
+}
+
+/* Answers one request of the keeper's socket. Returns true when the session is to end. */
+static bool answer(const struct session *session)
+{
+	int peer = accept4(session->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct pollfd readable = { .fd = peer, .events = POLLIN };
+	struct ucred user;
+	socklen_t size = sizeof(user);
+	bool end = false;
+	char request;
+
+	if (peer < 0)
+		return false;
+	/* a peer that connects and says nothing is not waited for */
+	if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0 &&
+	    (user.uid == 0 || user.uid == session->authority.uid) && poll(&readable, 1, 100) == 1 &&
+	    read(peer, &request, 1) == 1) {
+		struct keeper_status status = { 1, session->init_pid, 0, 0, session->store.size };
+
+		end = request == KEEPER_END;
+		if (request == KEEPER_STATUS &&
+		    store_usage(session->store.directory, &status.bytes, &status.files) == 0)
+			channel_send(peer, &status, sizeof(status), NULL, 0);
+	}
+	close(peer);
+	return end;
+}
+
+/* Takes what init says. Returns false when it says nothing more. */
+static bool take_note(const struct session *session, int32_t *status)
+{
+	char note[1 + sizeof(*status)];
+	size_t none = 0;
+	ssize_t length = channel_receive(session->init_channel, note, sizeof(note), NULL, &none);
+
+	if (length == sizeof(note) && note[0] == INIT_STATUS)
+		memcpy(status, note + 1, sizeof(*status));
+	return length > 0;
+}
+
+static void set_cause(struct message_ended *ended, const char *cause)
+{
+	ended->status = 125;
+	snprintf(ended->cause, sizeof(ended->cause), "%s", cause);
+}
+
+/*
+ * Looks at what woke us. Returns true when the session is over or has to be ended; @deadline is set
+ * when it may end by itself for a little while yet.
+ */
+static bool look(const struct session *session, struct pollfd *watch, int32_t *status,
+		 int64_t *deadline, struct message_ended *ended)
+{
+	if (watch[WATCH_NOTES].revents && !take_note(session, status))
+		watch[WATCH_NOTES].fd = -1;
+	if (watch[WATCH_INIT].revents) {
+		/* the status may have come with the same wake-up */
+		if (*status < 0 && watch[WATCH_NOTES].fd >= 0)
+			take_note(session, status);
+		if (*status < 0)
+			set_cause(ended, "its first process was killed");
+		return true;
+	}
+	if (watch[WATCH_FRONT].revents) {
+		watch[WATCH_FRONT].fd = -1;
+		*deadline = clock_milliseconds() + FRONT_GONE_MILLISECONDS;
+	}
+	if (watch[WATCH_SWEEPER].revents) {
+		set_cause(ended, "its sweeper was killed");
+		return true;
+	}
+	if (watch[WATCH_SWAP].revents && swap_active(session->swap.watch)) {
+		set_cause(ended, "swap was switched on, and nothing could keep the session from it");
+		return true;
+	}
+	if (watch[WATCH_LISTENER].revents && answer(session)) {
+		set_cause(ended, "somebody of the same user or root asked for it");
+		return true;
+	}
+	return *deadline && clock_milliseconds() >= *deadline;
+}
+
+static void keep(const struct session *session, struct message_ended *ended)
+{
+	struct pollfd watch[WATCHED] = {
+		[WATCH_FRONT] = { .fd = session->front_pidfd, .events = POLLIN },
+		[WATCH_INIT] = { .fd = session->init_pidfd, .events = POLLIN },
+		[WATCH_NOTES] = { .fd = session->init_channel, .events = POLLIN },
+		[WATCH_SWEEPER] = { .fd = session->sweeper.pidfd, .events = POLLIN },
+		[WATCH_SWAP] = { .fd = session->swap.watch, .events = POLLPRI },
+		[WATCH_LISTENER] = { .fd = session->listener, .events = POLLIN },
+	};
+	int64_t deadline = 0;
+	int32_t status = -1;
+	bool over = false;
+
+	while (!over) {
+		int timeout = -1;
+
+		if (deadline) {
+			int64_t left = deadline - clock_milliseconds();
+
+			timeout = left > 0 ? (int)left : 0;
+		}
+		if (poll(watch, WATCHED, timeout) < 0 && errno != EINTR)
+			break;
+		over = look(session, watch, &status, &deadline, ended);
+	}
+	if (!ended->cause[0])
+		ended->status = status >= 0 ? status : 125;
+}
+
+/* Ends what is left, counts what was in the store, and has everything cleared away. */
+static void end(const struct session *session, struct message_ended *ended)
+{
+	cgroup_kill(&session->cgroup);
+	syscall(SYS_pidfd_send_signal, session->init_pidfd, SIGKILL, NULL, 0);
+	process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
+	cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
+	if (store_usage(session->store.directory, &ended->bytes, &ended->files) == 0)
+		ended->files -= ended->files < session->store.files_empty ?
+					ended->files :
+					session->store.files_empty;
+	sweeper_release(&session->sweeper);
+	process_reap(session->sweeper.pidfd, SWEEP_MILLISECONDS);
+}
+
+void session_keep(struct session *session)
+{
+	struct message_ended ended = { .status = 125 };
+	struct problem problem = { 0 };
+
+	if (confine(session, &problem) < 0) {
+		session_say(session, MESSAGE_ERROR, "%s", problem.text);
+		return;
+	}
+	/* the front waits for this before it lets the command begin */
+	session_say_started(session);
+	keep(session, &ended);
+	end(session, &ended);
+	session_say_ended(session, &ended);
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <signal.h>
+
+#include "keeper/limits.h"
+
+/* The least that set-up needs, and how a shell sets it. */
+static const struct {
+	int resource;
+	rlim_t least;
+	const char *name, *cure;
+} needs[] = {
+	{ RLIMIT_NOFILE, 64, "open files", "ulimit -Hn 1024" },
+	{ RLIMIT_FSIZE, 65536, "file size", "ulimit -Hf unlimited" },
+	{ RLIMIT_AS, 64 << 20, "address space", "ulimit -Hv unlimited" },
+	{ RLIMIT_DATA, 16 << 20, "data size", "ulimit -Hd unlimited" },
+	{ RLIMIT_STACK, 256 << 10, "stack size", "ulimit -Hs 8192" },
+};
+
+int limits_take(struct rlimit ret_limits[RLIM_NLIMITS], struct problem *problem)
+{
+	for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+		struct rlimit raised;
+
+		if (getrlimit(resource, &ret_limits[resource]) < 0)
+			return problem_set(problem, errno, "cannot read resource limits");
+		raised = ret_limits[resource];
+		raised.rlim_cur = raised.rlim_max;
+		setrlimit(resource, &raised);
+	}
+	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+		if (ret_limits[needs[i].resource].rlim_max < needs[i].least)
+			return problem_set(problem, EMFILE,
+					   "the hard limit on %s is too small to make a session; raise "
+					   "it (%s)",
+					   needs[i].name, needs[i].cure);
+	/* a write beyond the limit is an error to report, not an end */
+	signal(SIGXFSZ, SIG_IGN);
+	return 0;
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * privexec-keeper: the one privileged program. It is started by privexec, which hands it a channel
+ * as descriptor 3 and nothing else; it makes the session and keeps it to its end.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "keeper/limits.h"
+#include "keeper/process.h"
+#include "keeper/session.h"
+
+#define FRONT_DESCRIPTOR 3
+#define CLEAR_MILLISECONDS 15000
+
+/* Nothing of how the caller set this process up may matter. */
+static int settle(struct session *session, struct problem *problem)
+{
+	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
+		return problem_set(problem, errno, "cannot settle descriptors: %s", strerror(errno));
+	session->front = FRONT_DESCRIPTOR;
+	/* out of the terminal's reach; a process group leader already is */
+	setsid();
+	umask(0);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	return limits_take(session->limits, problem);
+}
+
+static int make(struct session *session, struct problem *problem)
+{
+	int error = session_receive(session, problem);
+
+	if (!error)
+		error = session_plan(session, problem);
+	if (error || session->request.dry_run)
+		return error;
+	return session_assemble(session, problem);
+}
+
+/* Set-up failed: what was begun is gone before the person reads why. */
+static void clear(const struct session *session)
+{
+	if (session->sweeper.pidfd < 0)
+		return;
+	sweeper_release(&session->sweeper);
+	process_reap(session->sweeper.pidfd, CLEAR_MILLISECONDS);
+}
+
+int main(void)
+{
+	static struct session session = {
+		.front = -1,
+		.front_pidfd = -1,
+		.user_namespace = -1,
+		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
+		.cgroup = { -1, -1, -1, -1, -1, "", "" },
+		.store = { .mount = -1, .directory = -1 },
+		.swap = { .watch = -1 },
+		.sweeper = { -1, -1 },
+		.init_pidfd = -1,
+		.init_channel = -1,
+		.listener = -1,
+	};
+	struct problem problem = { 0 };
+	int error;
+
+	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
+		session.descriptors[i] = -1;
+	error = authority_take(&session.authority, &problem);
+	if (!error)
+		error = settle(&session, &problem);
+	else
+		session.front = FRONT_DESCRIPTOR;
+	if (!error)
+		error = make(&session, &problem);
+	if (error) {
+		clear(&session);
+		session_say(&session, MESSAGE_ERROR, "%s",
+			    problem.text[0] ? problem.text : strerror(-error));
+		return 125;
+	}
+	if (session.request.dry_run) {
+		const struct message_ended done = { .status = 0 };
+
+		session_say_plan(&session);
+		session_say_ended(&session, &done);
+		return 0;
+	}
+	session_keep(&session);
+	return 0;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From the request, the configuration and the machine to the plan. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "keeper/maps.h"
+#include "keeper/session.h"
+#include "paths.h"
+#include "view/survey.h"
+
+#define SURVEY_MILLISECONDS 2000
+
+static int read_configuration(struct session *session, struct problem *problem)
+{
+	gid_t groups[NGROUPS_MAX];
+	int count = getgroups(NGROUPS_MAX - 1, groups), allowed, error;
+
+	if (count < 0)
+		return problem_set(problem, errno, "cannot read the user's groups");
+	groups[count++] = session->authority.gid;
+	authority_as_root(&session->authority);
+	error = configuration_load(CONFIGURATION_DIRECTORY, &session->configuration, problem);
+	authority_as_user(&session->authority);
+	if (error)
+		return error;
+	allowed = configuration_user_allowed(&session->configuration, session->authority.uid, groups,
+					     (size_t)count, problem);
+	if (allowed < 0)
+		return allowed;
+	if (!allowed)
+		return problem_set(problem, EPERM,
+				   "this user may not run privexec: not among `users` in "
+				   "%s/privexec.conf; an administrator can change that",
+				   CONFIGURATION_DIRECTORY);
+	return 0;
+}
+
+static int read_mounts(struct session *session, struct problem *problem)
+{
+	_cleanup_file_ FILE *stream = fopen("/proc/self/mountinfo", "re");
+
+	if (!stream)
+		return problem_set(problem, errno,
+				   "cannot read /proc/self/mountinfo: %s; is /proc mounted?",
+				   strerror(errno));
+	return mount_table_read(stream, "/proc/self/mountinfo", &session->mounts, problem);
+}
+
+/* Root's sessions: the swapped namespace is made first, to try idmapping with it. */
+static int survey(struct session *session, bool *ret_user_namespaces, struct problem *problem)
+{
+	const struct authority *authority = &session->authority;
+	struct problem unavailable = { 0 };
+	int error;
+
+	*ret_user_namespaces = maps_user_namespaces();
+	session->user_namespace = -1;
+	if (authority->uid == 0 && *ret_user_namespaces) {
+		authority_mounting(authority);
+		session->user_namespace = maps_make_shifted(&unavailable);
+		if (session->user_namespace < 0)
+			session_say(session, MESSAGE_DEBUG, "uid 0 is not swapped: %s",
+				    unavailable.text);
+	}
+	error = survey_mounts(&session->mounts, SURVEY_MILLISECONDS, session->user_namespace);
+	authority_as_user(authority);
+	if (error)
+		return problem_set(problem, -error, "cannot look at the host's mounts: %s",
+				   strerror(-error));
+	return 0;
+}
+
+int session_plan(struct session *session, struct problem *problem)
+{
+	struct plan_facts facts = {
+		.authority = AUTHORITY_CAPABILITIES,
+		.uid = session->authority.uid,
+		.gid = session->authority.gid,
+		.proc_sys = true,
+	};
+	int error = read_configuration(session, problem);
+
+	if (!error)
+		error = read_mounts(session, problem);
+	if (!error)
+		error = survey(session, &facts.user_namespaces, problem);
+	if (!error)
+		error = plan_make(&session->request, &session->configuration, &session->mounts,
+				  &facts, &session->plan, problem);
+	if (!error)
+		snprintf(session->plan.network_words, sizeof(session->plan.network_words), "%s",
+			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
+	return error;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "keeper/process.h"
+
+pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd)
+{
+	int pidfd = -1;
+	struct clone_args arguments = {
+		.flags = flags | CLONE_PIDFD | (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
+		.pidfd = (uint64_t)(uintptr_t)&pidfd,
+		.exit_signal = SIGCHLD,
+		.cgroup = cgroup >= 0 ? (uint64_t)cgroup : 0,
+	};
+	long child = syscall(SYS_clone3, &arguments, sizeof(arguments));
+
+	if (child < 0)
+		return -errno;
+	if (child > 0)
+		*ret_pidfd = pidfd;
+	return (pid_t)child;
+}
+
+int process_reap(int pidfd, int milliseconds)
+{
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	siginfo_t unused;
+	int ready;
+
+	do {
+		ready = poll(&ended, 1, milliseconds);
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return -ETIMEDOUT;
+	waitid(P_PIDFD, (id_t)pidfd, &unused, WEXITED | __WALL);
+	return 0;
+}

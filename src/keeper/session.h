@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Everything the keeper knows of its one session. */
+#ifndef PRIVEXEC_KEEPER_SESSION_H
+#define PRIVEXEC_KEEPER_SESSION_H
+
+#include <sys/resource.h>
+
+#include "authority/authority.h"
+#include "cgroup/cgroup.h"
+#include "control/message.h"
+#include "control/request.h"
+#include "keeper/state.h"
+#include "keeper/sweeper.h"
+#include "plan/configuration.h"
+#include "plan/mountinfo.h"
+#include "plan/plan.h"
+#include "store/store.h"
+#include "swap/swap.h"
+
+struct session {
+	struct authority authority;
+	struct rlimit limits[RLIM_NLIMITS]; /* the user's, for the command */
+
+	int front;	 /* channel to the front */
+	int front_pidfd; /* readable when the front is gone */
+	pid_t front_pid;
+	struct request request;
+	int descriptors[REQUEST_DESCRIPTORS_MAX]; /* enum request_descriptor; -1 where not sent */
+
+	struct configuration configuration;
+	struct mount_table mounts;
+	int user_namespace; /* for root's sessions: the one with uid 0 swapped, or -1 */
+	struct plan plan;
+
+	struct state state;
+	struct cgroup cgroup;
+	struct store store;
+	struct swap swap;
+	struct sweeper sweeper;
+	int init_pidfd;
+	int init_channel;
+	pid_t init_pid;
+	int listener; /* the keeper's socket in the state directory */
+	bool granted_less;
+};
+
+/* In receive.c: waits for the request and checks it. 0 or a negative errno. */
+int session_receive(struct session *session, struct problem *problem);
+
+/* In planning.c: configuration, mounts and what can be done with them, the plan. */
+int session_plan(struct session *session, struct problem *problem);
+
+/* In assemble.c: makes the session up to the point where only MESSAGE_GO is missing. */
+int session_assemble(struct session *session, struct problem *problem);
+
+/* In keep.c: keeps it to its end and reports that. Never returns an error: it ends the session. */
+void session_keep(struct session *session);
+
+/* In report.c: lines to the front. The front may be gone: nothing fails. */
+void session_say(const struct session *session, enum message_type type, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void session_say_plan(const struct session *session);
+void session_say_started(const struct session *session);
+void session_say_ended(const struct session *session, const struct message_ended *ended);
+int session_describe(const struct session *session, struct problem *problem);
+
+#endif

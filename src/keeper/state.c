@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cgroup/cgroup.h"
+#include "keeper/access.h"
+#include "keeper/state.h"
+#include "paths.h"
+
+#define LOCK_WAIT_MILLISECONDS 10000
+
+/* Every file that a session's directory may hold. */
+static const char *const files[] = { "promise", "cgroup", "state.json", "keeper" };
+
+/* Opens directory @name, which must be root's and writable by nobody else; makes it if missing. */
+static int open_directory(int parent, const char *name, mode_t mode)
+{
+	struct stat status;
+	int directory;
+
+	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+		return -errno;
+	directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	if (fstat(directory, &status) < 0 || status.st_uid != 0 || (status.st_mode & 022)) {
+		close(directory);
+		return -EPERM;
+	}
+	return directory;
+}
+
+static int take_lock(int root)
+{
+	int64_t limit = clock_milliseconds() + LOCK_WAIT_MILLISECONDS;
+	int lock = openat(root, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (lock < 0)
+		return -errno;
+	while (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+		const struct timespec pause = { .tv_nsec = 500000 };
+
+		if (errno != EWOULDBLOCK || clock_milliseconds() > limit) {
+			int error = errno;
+
+			close(lock);
+			return -error;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return lock;
+}
+
+void state_remove(int user_directory, const char *id)
+{
+	_cleanup_close_ int directory =
+		openat(user_directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	for (size_t i = 0; directory >= 0 && i < sizeof(files) / sizeof(*files); i++)
+		unlinkat(directory, files[i], 0);
+	unlinkat(user_directory, id, AT_REMOVEDIR);
+}
+
+/* Removes what a session left whose keeper and sweeper were both killed. */
+static void sweep(int user_directory, const char *id, int session, int cgroup_root)
+{
+	char path[CGROUP_PATH_MAX];
+
+	if (cgroup_root >= 0 && descriptor_read_file(session, "cgroup", path, sizeof(path)) > 0)
+		cgroup_sweep(cgroup_root, path);
+	state_remove(user_directory, id);
+}
+
+static uint64_t read_promise(int session)
+{
+	char text[32];
+	uint64_t bytes = 0;
+
+	if (descriptor_read_file(session, "promise", text, sizeof(text)) <= 0)
+		return 0;
+	return sscanf(text, "%" SCNu64, &bytes) == 1 ? bytes : 0;
+}
+
+/* Counts the live sessions below @user_directory and sweeps the dead. */
+static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, uint64_t *promised)
+{
+	int listing = openat(user_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	struct dirent *entry;
+
+	if (!directory) {
+		descriptor_close(&listing);
+		return -errno;
+	}
+	while ((entry = readdir(directory))) {
+		_cleanup_close_ int session = -1;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		session = openat(user_directory, entry->d_name,
+				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (session < 0)
+			continue;
+		if (flock(session, LOCK_EX | LOCK_NB) == 0) {
+			sweep(user_directory, entry->d_name, session, cgroup_root);
+			continue;
+		}
+		*sessions += 1;
+		*promised += read_promise(session);
+	}
+	closedir(directory);
+	return 0;
+}
+
+static int survey(const struct state *state, uid_t uid, int cgroup_root,
+		  struct state_count *ret_count)
+{
+	int listing = openat(state->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	struct dirent *entry;
+	char own[16];
+
+	if (!directory) {
+		descriptor_close(&listing);
+		return -errno;
+	}
+	snprintf(own, sizeof(own), "%u", uid);
+	while ((entry = readdir(directory))) {
+		_cleanup_close_ int user = -1;
+		unsigned sessions = 0;
+
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		user = openat(state->root, entry->d_name,
+			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (user < 0 ||
+		    survey_user(user, cgroup_root, &sessions, &ret_count->bytes_promised) < 0)
+			continue;
+		if (strcmp(entry->d_name, own) == 0)
+			ret_count->sessions_of_user = sessions;
+	}
+	closedir(directory);
+	return 0;
+}
+
+static int choose_id(struct state *state)
+{
+	uint32_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		return -errno;
+	snprintf(state->id, sizeof(state->id), "%08" PRIx32, number);
+	return 0;
+}
+
+int state_open(uid_t uid, int cgroup_root, struct state *ret_state, struct state_count *ret_count,
+	       struct problem *problem)
+{
+	struct state state = STATE_NONE;
+	char user[16];
+	int error;
+
+	*ret_count = (struct state_count){ 0 };
+	snprintf(user, sizeof(user), "%u", uid);
+	state.root = open_directory(AT_FDCWD, STATE_DIRECTORY, 0711);
+	state.lock = state.root < 0 ? state.root : take_lock(state.root);
+	state.user = state.lock < 0 ? state.lock : open_directory(state.root, user, 0700);
+	error = state.user < 0 ? state.user : 0;
+	if (error == -EWOULDBLOCK)
+		problem_set(problem, -error, "other sessions were being started for ten seconds on "
+					     "end; try again");
+	else if (error)
+		problem_set(problem, -error,
+			    "cannot use %s: %s; it must be a directory on a writable file system, "
+			    "owned by root and not writable by others",
+			    STATE_DIRECTORY, strerror(-error));
+	if (!error)
+		error = access_allow_user(state.user, uid);
+	if (!error)
+		error = survey(&state, uid, cgroup_root, ret_count);
+	if (!error)
+		error = choose_id(&state);
+	if (error) {
+		state_close(&state);
+		return problem_set(problem, -error, "cannot read %s: %s", STATE_DIRECTORY,
+				   strerror(-error));
+	}
+	*ret_state = state;
+	return 0;
+}
+
+static int write_new(int directory, const char *name, const char *text)
+{
+	_cleanup_close_ int file = openat(directory, name,
+					  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+					  0644);
+
+	return file < 0 ? -errno : descriptor_write_all(file, text, strlen(text));
+}
+
+int state_enter(struct state *state, uint64_t bytes_promised, struct problem *problem)
+{
+	char text[32];
+	int error = 0;
+
+	snprintf(text, sizeof(text), "%" PRIu64, bytes_promised);
+	if (mkdirat(state->user, state->id, 0755) < 0)
+		error = -errno;
+	if (!error) {
+		state->directory = openat(state->user, state->id,
+					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		error = state->directory < 0 ? -errno : 0;
+	}
+	if (!error && flock(state->directory, LOCK_EX | LOCK_NB) < 0)
+		error = -errno;
+	if (!error)
+		error = write_new(state->directory, "promise", text);
+	descriptor_close(&state->lock);
+	if (error)
+		return problem_set(problem, -error,
+				   "cannot enter the session in %s: %s; is that file system full?",
+				   STATE_DIRECTORY, strerror(-error));
+	return 0;
+}
+
+int state_record_cgroup(const struct state *state, const char *path, struct problem *problem)
+{
+	int error = write_new(state->directory, "cgroup", path);
+
+	if (error)
+		return problem_set(problem, -error, "cannot record the session's cgroup in %s: %s",
+				   STATE_DIRECTORY, strerror(-error));
+	return 0;
+}
+
+int state_describe(const struct state *state, const char *json, struct problem *problem)
+{
+	int error = write_new(state->directory, "state.json", json);
+
+	if (error)
+		return problem_set(problem, -error, "cannot describe the session in %s: %s",
+				   STATE_DIRECTORY, strerror(-error));
+	return 0;
+}
+
+int state_listen(const struct state *state, struct problem *problem)
+{
+	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+					      0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	/* the directory's path may be longer than an address can hold: go by its descriptor */
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/keeper",
+		 state->directory);
+	if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    fchmodat(state->directory, "keeper", 0666, 0) < 0 || listen(listener, 8) < 0)
+		return problem_set(problem, errno, "cannot make the keeper's socket in %s: %s",
+				   STATE_DIRECTORY, strerror(errno));
+	return descriptor_take(&listener);
+}
+
+void state_close(struct state *state)
+{
+	descriptor_close(&state->directory);
+	descriptor_close(&state->user);
+	descriptor_close(&state->root);
+	descriptor_close(&state->lock);
+}

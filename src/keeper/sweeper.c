@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "confine/capability.h"
+#include "control/channel.h"
+#include "keeper/descriptors.h"
+#include "keeper/filter.h"
+#include "keeper/process.h"
+#include "keeper/sweeper.h"
+#include "store/empty.h"
+
+#define END_WAIT_MILLISECONDS 5000
+
+/* What the sweeper knows; all of it by descriptor. */
+struct remains {
+	int channel;
+	int store;
+	int user_directory; /* holds the state directory @id */
+	const char *id;
+	struct cgroup cgroup;
+	int init;
+	int state;
+};
+
+static void take_gift(struct remains *remains, char gift, const int *descriptors, size_t count)
+{
+	if (gift == SWEEPER_STATE && count == 1) {
+		remains->state = descriptors[0];
+	} else if (gift == SWEEPER_CGROUP && count == 2) {
+		remains->cgroup.kill = descriptors[0];
+		remains->cgroup.events = descriptors[1];
+	} else if (gift == SWEEPER_INIT && count == 1) {
+		remains->init = descriptors[0];
+	}
+}
+
+/* Waits until the keeper says so, or is gone: either ends the session. */
+static void wait_for_end(struct remains *remains)
+{
+	char gift = 0;
+
+	while (gift != 'e') {
+		int descriptors[4];
+		size_t count = 4;
+		ssize_t length = channel_receive(remains->channel, &gift, 1, descriptors, &count);
+
+		if (length <= 0)
+			return;
+		take_gift(remains, gift, descriptors, count);
+	}
+}
+
+static void end_processes(struct remains *remains)
+{
+	struct pollfd gone = { .fd = remains->init, .events = POLLIN };
+
+	cgroup_kill(&remains->cgroup);
+	if (remains->init >= 0) {
+		/* process 1 takes the whole pid namespace with it */
+		syscall(SYS_pidfd_send_signal, remains->init, SIGKILL, NULL, 0);
+		poll(&gone, 1, END_WAIT_MILLISECONDS);
+	}
+	cgroup_wait_empty(&remains->cgroup, END_WAIT_MILLISECONDS);
+}
+
+static _Noreturn void sweep(struct remains *remains)
+{
+	wait_for_end(remains);
+	end_processes(remains);
+	store_empty(remains->store);
+	if (remains->cgroup.parent >= 0)
+		cgroup_remove(remains->cgroup.parent, remains->cgroup.name);
+	state_remove(remains->user_directory, remains->id);
+	_exit(0);
+}
+
+static const uint64_t kept = CAPABILITY_BIT(CAP_DAC_OVERRIDE) | CAPABILITY_BIT(CAP_FOWNER) |
+			     CAPABILITY_BIT(CAP_DAC_READ_SEARCH);
+
+static _Noreturn void become_sweeper(const struct authority *authority, struct remains *remains)
+{
+	struct problem problem = { 0 };
+	const int keep[] = { remains->channel, remains->store, remains->user_directory,
+			     remains->cgroup.parent };
+	uint64_t capabilities = authority->capabilities & kept;
+
+	prctl(PR_SET_NAME, "privexec-sweep");
+	if (descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep)) < 0)
+		_exit(1);
+	/* all ids 0: what it removes is root's, and the user must not be able to stop it */
+	authority_as_root(authority);
+	if (setresuid(0, 0, 0) < 0 || capability_set(capabilities, capabilities) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || filter_load(FILTER_SWEEPER, &problem) < 0)
+		_exit(1);
+	sweep(remains);
+}
+
+int sweeper_start(const struct authority *authority, const struct state *state,
+		  const struct cgroup *cgroup, int store, struct sweeper *ret_sweeper,
+		  struct problem *problem)
+{
+	struct remains remains = {
+		.store = store,
+		.user_directory = state->user,
+		.id = state->id,
+		.cgroup = *cgroup,
+		.init = -1,
+		.state = -1,
+	};
+	int ends[2], pidfd, error = channel_pair(ends);
+	pid_t child;
+
+	if (error)
+		return problem_set(problem, -error, "cannot start the sweeper: %s", strerror(-error));
+	remains.channel = ends[1];
+	child = process_clone(0, -1, &pidfd);
+	if (child == 0)
+		become_sweeper(authority, &remains);
+	close(ends[1]);
+	if (child < 0) {
+		close(ends[0]);
+		return problem_set(problem, -child,
+				   "cannot start the sweeper: %s; too many processes?",
+				   strerror(-child));
+	}
+	ret_sweeper->pidfd = pidfd;
+	ret_sweeper->channel = ends[0];
+	return 0;
+}
+
+int sweeper_give(const struct sweeper *sweeper, enum sweeper_gift gift, const int *descriptors,
+		 size_t count, struct problem *problem)
+{
+	char byte = (char)gift;
+	int error = channel_send(sweeper->channel, &byte, 1, descriptors, count);
+
+	if (error)
+		return problem_set(problem, -error, "the sweeper is gone: %s", strerror(-error));
+	return 0;
+}
+
+void sweeper_release(const struct sweeper *sweeper)
+{
+	if (write(sweeper->channel, "e", 1) < 0)
+		return; /* it is gone; the next start sweeps */
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "store/store.h"
+
+int store_attach(struct store *store, struct problem *problem)
+{
+	/* on top of "/", which no lookup that starts at the process's root ever crosses */
+	if (move_mount(store->mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return problem_set(problem, errno, "cannot attach the store: %s", strerror(errno));
+	return 0;
+}
+
+int store_usage(int directory, uint64_t *ret_bytes, uint64_t *ret_files)
+{
+	struct statfs usage;
+
+	if (fstatfs(directory, &usage) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)(usage.f_blocks - usage.f_bfree) * (uint64_t)usage.f_bsize;
+	*ret_files = usage.f_files - usage.f_ffree;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	descriptor_close(&store->directory);
+	descriptor_close(&store->mount);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A store: the file system that holds everything a session writes. It is prepared outside of the
+ * session's namespaces and attached inside of them. This version has the memory store.
+ */
+#ifndef PRIVEXEC_STORE_STORE_H
+#define PRIVEXEC_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/problem.h"
+#include "control/choices.h"
+
+struct store {
+	enum store_choice kind;
+	uint64_t size;	      /* bytes it may hold */
+	int mount;	      /* its mount, not attached anywhere */
+	int directory;	      /* its root directory */
+	bool never_swapped;   /* by itself, whatever swap is active */
+	uint64_t files_empty; /* inodes in use before the session wrote anything */
+	uint64_t keep_capabilities; /* what the keeper needs to end it */
+};
+
+#define STORE_NONE ((struct store){ .mount = -1, .directory = -1 })
+
+/*
+ * Makes a store of @size bytes in memory: a tmpfs that is in no mount table. Needs CAP_SYS_ADMIN in
+ * effect. Returns 0 or a negative errno with @problem filled; nothing is left on failure.
+ */
+int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem *problem);
+
+/*
+ * Attaches the store in the calling process's mount namespace where no path leads to it (beneath
+ * its root), so that kernels which take no layers from unattached mounts do.
+ */
+int store_attach(struct store *store, struct problem *problem);
+
+/* Bytes and inodes that the session has put into the store so far. @directory: store->directory. */
+int store_usage(int directory, uint64_t *ret_bytes, uint64_t *ret_files);
+
+void store_close(struct store *store);
+
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "view/filesystem.h"
+#include "view/view.h"
+
+__attribute__((format(printf, 2, 3))) static void say(const struct view *view, const char *format,
+						      ...)
+{
+	char text[PROBLEM_TEXT_SIZE + 256];
+	va_list arguments;
+
+	if (!view->say)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	view->say(text);
+}
+
+static int make_mount(struct view *view, const struct plan_node *node, struct problem *problem)
+{
+	switch (node->kind) {
+	case NODE_OVERLAY_RW:
+	case NODE_OVERLAY_RO:
+		return layer_overlay(view, node, problem);
+	case NODE_BIND_RO:
+	case NODE_PASS:
+		return layer_bind(view, node, problem);
+	case NODE_COVER:
+		return layer_cover(view, node->directory, problem);
+	case NODE_FRESH:
+		return fresh_mount(view, node, problem);
+	case NODE_SKELETON:
+		break;
+	}
+	return problem_set(problem, EINVAL, "the plan has a node of kind \"%s\" at %s, which this "
+					    "authority does not make",
+			   node_kind_word(node->kind), node->path);
+}
+
+/* Makes the directories of @path below the session's root that are missing, as root's. */
+static int make_path(const struct view *view, const char *path)
+{
+	char prefix[4096];
+	int error = 0;
+
+	if (snprintf(prefix, sizeof(prefix), "%s", path) >= (int)sizeof(prefix))
+		return -ENAMETOOLONG;
+	authority_as_root(view->authority);
+	for (char *slash = strchr(prefix, '/'); !error; slash = strchr(slash + 1, '/')) {
+		if (slash)
+			*slash = '\0';
+		if (mkdirat(view->root, prefix, 0755) < 0 && errno != EEXIST)
+			error = -errno;
+		if (!slash)
+			break;
+		*slash = '/';
+	}
+	authority_mounting(view->authority);
+	return error;
+}
+
+/* Attaches @mount for @node; a fresh instance may need a place that the host does not have. */
+static int attach(struct view *view, const struct plan_node *node, int mount,
+		  struct problem *problem)
+{
+	const char *path = node->path + 1;
+	_cleanup_close_ int owned = mount;
+	int place = filesystem_open_path(view->root, path);
+
+	if (place == -ENOENT && node->kind == NODE_FRESH) {
+		int error = make_path(view, path);
+
+		if (error)
+			return problem_set(problem, -error, "cannot make %s in the session: %s",
+					   node->path, strerror(-error));
+	}
+	descriptor_close(&place);
+	return filesystem_attach(descriptor_take(&owned), view->root, path, problem);
+}
+
+/* What cannot be made is covered, never skipped: skipping would show what is beneath it. */
+static int cover_instead(struct view *view, const struct plan_node *node,
+			 const struct problem *cause, struct problem *problem)
+{
+	int mount;
+
+	if (node->strict) {
+		*problem = *cause;
+		return -EOPNOTSUPP;
+	}
+	say(view, "%s is covered: %s", node->path, cause->text);
+	mount = layer_cover(view, node->directory, problem);
+	if (mount < 0)
+		return mount;
+	view->covered++;
+	return filesystem_attach(mount, view->root, node->path + 1, problem);
+}
+
+static int build_node(struct view *view, struct plan_node *node, struct problem *problem)
+{
+	struct problem cause = { 0 };
+	int mount = make_mount(view, node, &cause);
+	int error = mount < 0 ? mount : attach(view, node, mount, &cause);
+
+	if (!error)
+		return 0;
+	if (node->kind == NODE_FRESH || node->kind == NODE_COVER) {
+		*problem = cause;
+		return error;
+	}
+	error = cover_instead(view, node, &cause, problem);
+	node->kind = NODE_COVER; /* view_verify() expects what became of it */
+	return error;
+}
+
+/* Everything below a cover is hidden by it: there is no place for it to go. */
+static int build_children(struct view *view, struct plan_node *parent, struct problem *problem)
+{
+	int error = 0;
+
+	if (parent->kind == NODE_COVER)
+		parent->first_child = NULL;
+	for (struct plan_node *node = parent->first_child; node && !error; node = node->next) {
+		error = build_node(view, node, problem);
+		if (!error)
+			error = build_children(view, node, problem);
+	}
+	return error;
+}
+
+static int build_root(struct view *view, struct problem *problem)
+{
+	int mount = make_mount(view, view->plan->root, problem);
+
+	if (mount < 0)
+		return mount;
+	view->root = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (view->root < 0) {
+		close(mount);
+		return problem_set(problem, errno, "cannot open the session's root: %s",
+				   strerror(errno));
+	}
+	return filesystem_attach(mount, AT_FDCWD, "/", problem);
+}
+
+/* Makes the session's root the process's, and lets go of the host's tree. */
+static int pivot(struct view *view, struct problem *problem)
+{
+	if (fchdir(view->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return problem_set(problem, errno, "cannot enter the session's root: %s",
+				   strerror(errno));
+	descriptor_close(&view->root);
+	return 0;
+}
+
+int view_build(struct view *view, struct problem *problem)
+{
+	int error;
+
+	view->root = -1;
+	authority_mounting(view->authority);
+	error = build_root(view, problem);
+	if (!error)
+		error = build_children(view, view->plan->root, problem);
+	if (!error)
+		error = pivot(view, problem);
+	authority_as_user(view->authority);
+	return error;
+}
