@@ -162,10 +162,9 @@ def json_keys(value):
 
 
 def listed_fields(heading):
-    """The names in the first column of a section's tables; "a.b" and "a[]" stand for a and b."""
-    cells = re.findall(r"^\| ([^|]*) \|", section(heading), re.M)
-    return {part for cell in cells for name in re.findall(r"`([^`]+)`", cell)
-            for part in re.split(r"[.\[\]]+", name) if part}
+    """The names in code spans of a section's tables."""
+    rows = [line for line in section(heading).split("\n") if line.startswith("| ")]
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
 def test_every_field_of_a_dry_run_is_in_formats(privexec):
