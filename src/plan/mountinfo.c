@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "plan/lines.h"
 #include "plan/mountinfo.h"
+#include "plan/pathname.h"
 #include "plan/visibility.h"
 
 #define MOUNTS_MAX 10000
@@ -82,22 +83,6 @@ static int refuse_line(struct libmnt_table *table, const char *name, int line)
 	(void)name;
 	(void)line;
 	return -EINVAL;
-}
-
-/* Has @path neither empty, "." nor ".." components, and no slash at its end? */
-static bool path_is_normal(const char *path)
-{
-	if (strcmp(path, "/") == 0)
-		return true;
-	while (*path == '/') {
-		size_t length = strcspn(++path, "/");
-
-		if (length == 0 || (length == 1 && path[0] == '.') ||
-		    (length == 2 && path[0] == '.' && path[1] == '.'))
-			return false;
-		path += length;
-	}
-	return *path == '\0';
 }
 
 static void entry_free(struct mount_entry *entry)
@@ -303,14 +288,4 @@ bool mount_option_number(const char *options, const char *word, unsigned *ret_va
 bool mount_option_mask(const char *options, const char *word, unsigned *ret_value)
 {
 	return option_number(options, word, 8, ret_value);
-}
-
-bool path_is_below(const char *path, const char *directory)
-{
-	size_t length = strlen(directory);
-
-	if (strcmp(directory, "/") == 0)
-		return path[0] == '/';
-	return strncmp(path, directory, length) == 0 &&
-	       (path[length] == '\0' || path[length] == '/');
 }

@@ -35,7 +35,8 @@ enum node_kind {
 	NODE_OVERLAY_RW, /* private: what is written goes to the store */
 	NODE_OVERLAY_RO, /* an overlay that is mounted read-only, as the host's mount is */
 	NODE_BIND_RO,	 /* the host's own tree, read-only; only where that is proven harmless */
-	NODE_SKELETON,	 /* a directory made for the mounts below it (user-namespace authority) */
+	NODE_SKELETON,	 /* a directory made for what is in it (user-namespace authority: for the
+			  * mounts below; else: in the place of an automounter with mounts on it) */
 	NODE_COVER,	 /* empty and read-only: what is there cannot be reproduced safely */
 	NODE_FRESH,	 /* an instance of the session's own: /proc, /dev, ... */
 	NODE_PASS,	 /* the host's own mount, writable: an exit that sys_mounts.conf names */
@@ -72,7 +73,9 @@ struct plan_node {
 	bool directory;	   /* else a file is mounted here */
 	bool strict;	   /* named in usr_mounts.conf: failing to make it an overlay is an error */
 	unsigned inherit;  /* INHERIT_* */
+	char *link;	   /* a NODE_SKELETON that is a symbolic link: its target; else NULL */
 	struct plan_node *first_child, *next; /* children and siblings in mount order */
+	struct plan_node *parent;	      /* NULL for the node of "/" */
 };
 
 /* A named exit: a way by which data may leave the session. */
@@ -91,7 +94,9 @@ struct plan_facts {
 	bool proc_sys;		   /* /sys can be mounted fresh */
 	/*
 	 * User-namespace authority only: entries of the directories that have mounts below them,
-	 * which a skeleton must reproduce. NULL-terminated by .path.
+	 * which a skeleton must reproduce, and directories elsewhere that the user can write (his
+	 * home, /var/tmp), which become overlays of their own. Without mount points below /proc,
+	 * /sys and /dev. NULL-terminated by .path, in any order.
 	 */
 	const struct plan_entry {
 		const char *path;

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The exits: every way by which data may leave the session, each by its name. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/nodes.h"
+
+static int __attribute__((format(printf, 3, 4)))
+add_exit(const struct planning *planning, const char *name, const char *format, ...)
+{
+	struct plan *plan = planning->plan;
+	struct plan_exit *exits =
+		reallocarray(plan->exits, plan->exit_count + 1, sizeof(*plan->exits));
+	struct plan_exit *added;
+	va_list arguments;
+
+	if (!exits)
+		return problem_set(planning->problem, ENOMEM, "no memory for the plan");
+	plan->exits = exits;
+	added = &exits[plan->exit_count++];
+	*added = (struct plan_exit){ 0 };
+	if (strlen(name) < sizeof(added->name))
+		snprintf(added->name, sizeof(added->name), "%s", name);
+	else
+		snprintf(added->name, sizeof(added->name), "%.*s...", (int)sizeof(added->name) - 4,
+			 name);
+	va_start(arguments, format);
+	vsnprintf(added->reason, sizeof(added->reason), format, arguments);
+	va_end(arguments);
+	return 0;
+}
+
+static int add_streams(const struct planning *planning)
+{
+	static const char *const names[] = { "standard input", "standard output",
+					     "standard error" };
+	const enum stream_choice *streams = planning->request->streams;
+	bool terminal = false;
+	int r = 0;
+
+	for (size_t i = 0; i < 3 && r == 0; i++) {
+		terminal |= streams[i] == STREAM_TERMINAL;
+		if (streams[i] == STREAM_PASSED)
+			r = add_exit(planning, names[i], "as the caller gave it");
+	}
+	if (r == 0 && terminal)
+		r = add_exit(planning, "terminal",
+			     "the caller's: what the session writes is shown there");
+	return r;
+}
+
+static int add_passed(const struct planning *planning)
+{
+	int r = 0;
+
+	plan_for_each_node (node, planning->plan) {
+		const struct mount_line *line;
+
+		if (node->kind != NODE_PASS)
+			continue;
+		line = mount_list_find(&planning->configuration->sys_mounts, node->path);
+		r = add_exit(planning, node->path,
+			     "the host's own mount: line %u of sys_mounts.conf passes it through",
+			     line ? line->line : 0);
+		if (r < 0)
+			break;
+	}
+	return r;
+}
+
+int exits_name(const struct planning *planning)
+{
+	int r = add_streams(planning);
+
+	if (r == 0 && planning->plan->network == NETWORK_HOST)
+		r = add_exit(
+			planning, "network",
+			"the host's, unguarded: other machines, the name service, loopback and "
+			"abstract sockets of this one");
+	if (r == 0)
+		r = add_passed(planning);
+	if (r == 0)
+		r = add_exit(planning, "names of public files read",
+			     "programs that watch files by fanotify or inotify see them opened");
+	if (r == 0)
+		r = add_exit(planning, "/proc/PID/net",
+			     "anyone can read there which names and ports the session has bound");
+	return r;
+}
