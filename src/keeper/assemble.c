@@ -353,7 +353,7 @@ static int answer_maps(const struct session *session, struct problem *problem)
 }
 
 /* Serves the inside until it is ready. */
-static int wait_for_inside(const struct session *session, struct problem *problem)
+static int wait_for_inside(struct session *session, struct problem *problem)
 {
 	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
 	struct pollfd readable = { .fd = session->init_channel, .events = POLLIN };
@@ -385,7 +385,12 @@ static int wait_for_inside(const struct session *session, struct problem *proble
 		case INSIDE_FAILED:
 			return problem_set(problem, EIO, "%s", packet + 1);
 		case INIT_READY:
-			return 0;
+			/* what the view itself takes is not the session's doing */
+			return store_usage(session->store.directory, &session->store.bytes_empty,
+					   &session->store.files_empty);
+		case INIT_STATUS:
+			return problem_set(problem, EIO, "the session's first process could not "
+							 "start");
 		default:
 			error = -EPROTO;
 		}

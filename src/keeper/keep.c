@@ -176,6 +176,17 @@ static void keep(const struct session *session, struct message_ended *ended)
 		ended->status = status >= 0 ? status : 125;
 }
 
+static void count_discarded(const struct session *session, struct message_ended *ended)
+{
+	const struct store *store = &session->store;
+	uint64_t bytes, files;
+
+	if (store_usage(store->directory, &bytes, &files) < 0)
+		return;
+	ended->bytes = bytes > store->bytes_empty ? bytes - store->bytes_empty : 0;
+	ended->files = files > store->files_empty ? files - store->files_empty : 0;
+}
+
 /* Ends what is left, counts what was in the store, and has everything cleared away. */
 static void end(const struct session *session, struct message_ended *ended)
 {
@@ -183,10 +194,7 @@ static void end(const struct session *session, struct message_ended *ended)
 	syscall(SYS_pidfd_send_signal, session->init_pidfd, SIGKILL, NULL, 0);
 	process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
 	cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
-	if (store_usage(session->store.directory, &ended->bytes, &ended->files) == 0)
-		ended->files -= ended->files < session->store.files_empty ?
-					ended->files :
-					session->store.files_empty;
+	count_discarded(session, ended);
 	sweeper_release(&session->sweeper);
 	process_reap(session->sweeper.pidfd, SWEEP_MILLISECONDS);
 }

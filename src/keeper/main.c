@@ -26,6 +26,7 @@ static int settle(struct session *session, struct problem *problem)
 	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
 		return problem_set(problem, errno, "cannot settle descriptors: %s", strerror(errno));
 	session->front = FRONT_DESCRIPTOR;
+	session->keeper_pid = getpid();
 	/* out of the terminal's reach; a process group leader already is */
 	setsid();
 	umask(0);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,9 +13,12 @@
 
 #include "authority/authority.h"
 #include "base/cleanup.h"
+#include "control/channel.h"
 #include "keeper/maps.h"
 #include "keeper/process.h"
 #include "view/filesystem.h"
+
+#define NAMESPACE_MILLISECONDS 2000
 
 int maps_user_namespaces(void)
 {
@@ -98,36 +102,55 @@ int maps_write_identity(pid_t pid, struct problem *problem)
 	return write_both(pid, users, groups, problem);
 }
 
-static int open_namespace(pid_t pid, struct problem *problem)
+/* In the child: nobody but itself may open its namespace, since it is not dumpable. */
+static _Noreturn void send_namespace(int channel)
 {
-	char path[48];
-	int descriptor;
+	int descriptor = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
-	descriptor = open(path, O_RDONLY | O_CLOEXEC);
-	if (descriptor < 0)
-		return problem_set(problem, errno, "cannot open the session's user namespace: %s",
-				   strerror(errno));
+	if (descriptor >= 0)
+		channel_send(channel, "n", 1, &descriptor, 1);
+	while (true)
+		pause(); /* its maps are being written */
+}
+
+static int receive_namespace(int channel, struct problem *problem)
+{
+	struct pollfd readable = { .fd = channel, .events = POLLIN };
+	int descriptor = -1;
+	size_t count = 1;
+	char byte;
+
+	if (poll(&readable, 1, NAMESPACE_MILLISECONDS) < 1 ||
+	    channel_receive(channel, &byte, 1, &descriptor, &count) != 1 || count != 1)
+		return problem_set(problem, EIO, "cannot open the session's user namespace");
 	return descriptor;
 }
 
 int maps_make_shifted(struct problem *problem)
 {
 	char map[64];
-	int pidfd, descriptor, error;
-	pid_t child = process_clone(CLONE_NEWUSER, -1, &pidfd);
+	int pidfd, ends[2], descriptor, error = channel_pair(ends);
+	pid_t child = error ? error : process_clone(CLONE_NEWUSER, -1, &pidfd);
 
 	if (child == 0)
-		while (true)
-			pause();
-	if (child < 0)
+		send_namespace(ends[1]);
+	if (child < 0) {
+		if (!error) {
+			close(ends[0]);
+			close(ends[1]);
+		}
 		return problem_set(problem, -child, "cannot make a user namespace: %s",
 				   strerror(-child));
+	}
+	close(ends[1]);
+	descriptor = receive_namespace(ends[0], problem);
+	close(ends[0]);
 	snprintf(map, sizeof(map), "0 %u 1\n1 1 %u\n", AUTHORITY_SHIFTED, AUTHORITY_SHIFTED - 1);
-	error = write_both(child, map, map, problem);
-	descriptor = error ? error : open_namespace(child, problem);
+	error = descriptor < 0 ? descriptor : write_both(child, map, map, problem);
 	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	process_reap(pidfd, 1000);
+	process_reap(pidfd, NAMESPACE_MILLISECONDS);
 	close(pidfd);
-	return descriptor;
+	if (error)
+		descriptor_close(&descriptor);
+	return error ? error : descriptor;
 }

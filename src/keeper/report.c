@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "control/channel.h"
@@ -60,7 +59,7 @@ void session_say_started(const struct session *session)
 {
 	struct message_started started = {
 		.size = session->store.size,
-		.keeper = getpid(),
+		.keeper = session->keeper_pid,
 		.init = session->init_pid,
 		.said_less = session->granted_less,
 	};
@@ -97,6 +96,6 @@ int session_describe(const struct session *session, struct problem *problem)
 		 choice_word(choices_store, session->store.kind),
 		 (unsigned long long)session->store.size,
 		 choice_word(choices_network, session->plan.network), session->swap.word,
-		 session->authority.source, session->front_pid, getpid(), session->init_pid);
+		 session->authority.source, session->front_pid, session->keeper_pid, session->init_pid);
 	return state_describe(&session->state, json, problem);
 }

@@ -23,7 +23,7 @@ struct session {
 
 	int front;	 /* channel to the front */
 	int front_pidfd; /* readable when the front is gone */
-	pid_t front_pid;
+	pid_t front_pid, keeper_pid;
 	struct request request;
 	int descriptors[REQUEST_DESCRIPTORS_MAX]; /* enum request_descriptor; -1 where not sent */
 

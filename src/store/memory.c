@@ -37,7 +37,6 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
 	_cleanup_close_ int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	_cleanup_close_ int mount = -1, directory = -1;
 	bool noswap = false;
-	uint64_t bytes;
 	int error = context < 0 ? -errno : configure(context, size, &noswap);
 
 	if (error)
@@ -55,10 +54,6 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
 	ret_store->kind = STORE_MEMORY;
 	ret_store->size = size;
 	ret_store->never_swapped = noswap;
-	error = store_usage(directory, &bytes, &ret_store->files_empty);
-	if (error)
-		return problem_set(problem, -error, "cannot size the memory store: %s",
-				   strerror(-error));
 	ret_store->mount = descriptor_take(&mount);
 	ret_store->directory = descriptor_take(&directory);
 	return 0;

@@ -18,7 +18,7 @@ struct store {
 	int mount;	      /* its mount, not attached anywhere */
 	int directory;	      /* its root directory */
 	bool never_swapped;   /* by itself, whatever swap is active */
-	uint64_t files_empty; /* inodes in use before the session wrote anything */
+	uint64_t bytes_empty, files_empty; /* in use before the command began */
 	uint64_t keep_capabilities; /* what the keeper needs to end it */
 };
 
@@ -36,7 +36,7 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
  */
 int store_attach(struct store *store, struct problem *problem);
 
-/* Bytes and inodes that the session has put into the store so far. @directory: store->directory. */
+/* Bytes and inodes in use in the store. @directory: store->directory. 0 or a negative errno. */
 int store_usage(int directory, uint64_t *ret_bytes, uint64_t *ret_files);
 
 void store_close(struct store *store);
