@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "privexec/words.h"
+
+static bool raw_terminal;
+
+void words_set_raw(bool raw)
+{
+	raw_terminal = raw;
+}
+
+void words_clean(char *text, size_t length, bool keep_lines)
+{
+	unsigned char previous = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		unsigned char c = (unsigned char)text[i];
+		/* U+0080 to U+009F are controls too: C2 80 to C2 9F */
+		bool control = c < ' ' || c == 0x7f || (previous == 0xc2 && c >= 0x80 && c <= 0x9f);
+
+		if (control && !(keep_lines && (c == '\n' || c == '\t')))
+			text[i] = '?';
+		previous = c;
+	}
+}
+
+void words_say(const char *format, ...)
+{
+	static const char prefix[] = "privexec: ";
+	char line[sizeof(prefix) + MESSAGE_TEXT_MAX + 256];
+	size_t length = sizeof(prefix) - 1;
+	va_list arguments;
+	int added;
+
+	memcpy(line, prefix, length);
+	va_start(arguments, format);
+	added = vsnprintf(line + length, sizeof(line) - length - 2, format, arguments);
+	va_end(arguments);
+	if (added < 0)
+		return;
+	words_clean(line + length, strlen(line + length), false);
+	length += strlen(line + length);
+	if (raw_terminal)
+		line[length++] = '\r';
+	line[length++] = '\n';
+	descriptor_write_all(STDERR_FILENO, line, length);
+}
+
+/* Does the locale, by the variables alone, write UTF-8? */
+static bool speaks_utf8(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
+	}
+	return false;
+}
+
+void words_started(const struct message_started *started, bool verbose)
+{
+	const char *dot = speaks_utf8() ? " \u00b7 " : " - ";
+	bool open = started->closing[0];
+	char size[32];
+
+	words_say("session %s%sstore %s%sswap %s%snetwork %s%slabels %s%s%s%s", started->id, dot,
+		  started->store, dot, started->swap, dot, started->network, dot, started->labels,
+		  open ? dot : "", open ? "open: " : "", started->closing);
+	if (started->said_less)
+		words_say("the store is smaller than asked for: so much memory is not free");
+	if (!verbose)
+		return;
+	words_say("store of %s%sprivilege from %s%skeeper %d, first process %d",
+		  choice_print_size(started->size, size, sizeof(size)), dot, started->authority,
+		  dot, started->keeper, started->init);
+}
+
+void words_survivors(const struct message_survivors *survivors)
+{
+	unsigned all = survivors->terminated + survivors->killed;
+	char killed[64] = "";
+
+	if (all == 0)
+		return;
+	if (survivors->killed)
+		snprintf(killed, sizeof(killed), " (%u by force)", survivors->killed);
+	words_say("ended %u process%s that %s still running%s: %.*s "
+		  "(--end=last would have waited)",
+		  all, all == 1 ? "" : "es", all == 1 ? "was" : "were", killed,
+		  (int)strnlen(survivors->names, sizeof(survivors->names)), survivors->names);
+}
+
+void words_cannot_execute(int error, const char *command)
+{
+	if (error == ENOENT && !strchr(command, '/'))
+		words_say("'%s': command not found", command);
+	else
+		words_say("cannot execute '%s': %s", command, strerror(error));
+}
+
+const char *words_amount(const struct message_ended *ended, char *buffer, size_t size)
+{
+	char bytes[32];
+
+	snprintf(buffer, size, "%llu file%s, %s", (unsigned long long)ended->files,
+		 ended->files == 1 ? "" : "s",
+		 choice_print_size(ended->bytes, bytes, sizeof(bytes)));
+	return buffer;
+}

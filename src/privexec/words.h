@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What privexec says to people, on standard error; one line at a time. */
+#ifndef PRIVEXEC_PRIVEXEC_WORDS_H
+#define PRIVEXEC_PRIVEXEC_WORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "control/message.h"
+
+/* While the terminal is in raw mode, lines must return the carriage themselves. */
+void words_set_raw(bool raw);
+
+/* Prints "privexec: ..." and the end of the line, in one write(2). Control characters become '?'.
+ */
+void words_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Replaces what a terminal could act on by '?', except newlines and tabs if @keep_lines. */
+void words_clean(char *text, size_t length, bool keep_lines);
+
+/* The session's first line; @verbose adds a second one. */
+void words_started(const struct message_started *started, bool verbose);
+
+/* Which processes were still running when the command ended. */
+void words_survivors(const struct message_survivors *survivors);
+
+/* "cannot execute", "not found", as a shell says it. */
+void words_cannot_execute(int error, const char *command);
+
+/* What --report says at the end. */
+struct report {
+	const struct message_started *started;
+	const struct message_ended *ended;
+	const struct message_survivors *survivors;
+	const char *name; /* of the session, may be empty */
+	int64_t milliseconds;
+};
+
+/* Writes the report to @stream as lines, or as one JSON object. 0 or a negative errno. */
+int report_print_words(const struct report *report, FILE *stream);
+int report_print_json(const struct report *report, FILE *stream);
+
+/* The discarded amounts: "12 files, 3.4 MiB". @buffer is returned. */
+const char *words_amount(const struct message_ended *ended, char *buffer, size_t size);
+
+#endif
