@@ -81,16 +81,17 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 								 "file capabilities";
 	/* set ids need CAP_SETUID and CAP_SETGID in effect */
 	if (capability_set(mask, mask) < 0 || setresuid(0, uid, 0) < 0 ||
-	    setresgid(ret_authority->gid, ret_authority->gid, ret_authority->gid) < 0)
+	    setresgid(ret_authority->gid, ret_authority->gid, 0) < 0)
 		return problem_set(problem, errno, "cannot take user id 0: %s", strerror(errno));
 	authority_as_user(ret_authority);
 	return 0;
 }
 
-static void become(uid_t uid, uint64_t effective, const struct authority *authority)
+static void become(uid_t uid, gid_t gid, uint64_t effective, const struct authority *authority)
 {
-	/* saved and real uid are 0, so that no capability is needed to go either way */
-	if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0 ||
+	/* the saved ids are root's, so that no capability is needed to go either way */
+	if (setresgid((gid_t)-1, gid, (gid_t)-1) < 0 ||
+	    setresuid((uid_t)-1, uid, (uid_t)-1) < 0 ||
 	    capability_set(effective, authority->capabilities) < 0)
 		_exit(125);
 }
@@ -116,15 +117,15 @@ void authority_shift(struct authority *authority)
 
 void authority_as_root(const struct authority *authority)
 {
-	become(authority->root, authority->capabilities, authority);
+	become(authority->root, authority->root, authority->capabilities, authority);
 }
 
 void authority_as_user(const struct authority *authority)
 {
-	become(authority->uid, 0, authority);
+	become(authority->uid, authority->gid, 0, authority);
 }
 
 void authority_mounting(const struct authority *authority)
 {
-	become(authority->uid, authority->capabilities, authority);
+	become(authority->uid, authority->gid, authority->capabilities, authority);
 }

@@ -403,11 +403,11 @@ int session_assemble(struct session *session, struct problem *problem)
 {
 	int error = admit_streams(session, problem);
 
-	if (!error)
-		error = confine_forbid_core_dumps(problem);
 	if (!error) {
 		authority_as_root(&session->authority);
-		error = make_outside(session, problem);
+		error = confine_forbid_core_dumps(problem);
+		if (!error)
+			error = make_outside(session, problem);
 		if (!error)
 			error = clone_init(session, problem);
 		if (!error)
