@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * privexec-keeper: the one privileged program. It is started by privexec, which hands it a channel
- * as descriptor 3 and nothing else; it makes the session and keeps it to its end.
+ * as descriptor 3 and nothing else; it makes the session and keeps it to its end. Root may also run
+ * it by hand to prove trees (prove.h).
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include "base/descriptor.h"
 #include "keeper/limits.h"
 #include "keeper/process.h"
+#include "keeper/prove.h"
 #include "keeper/session.h"
 
 #define FRONT_DESCRIPTOR 3
@@ -55,7 +57,7 @@ static void clear(const struct session *session)
 	process_reap(session->sweeper.pidfd, CLEAR_MILLISECONDS);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static struct session session = {
 		.front = -1,
@@ -73,6 +75,8 @@ int main(void)
 	struct problem problem = { 0 };
 	int error;
 
+	if (argc > 1 && strcmp(argv[1], "--prove") == 0)
+		return prove(argv + 2);
 	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
 		session.descriptors[i] = -1;
 	error = authority_take(&session.authority, &problem);

@@ -10,6 +10,7 @@
 #include "keeper/maps.h"
 #include "keeper/session.h"
 #include "paths.h"
+#include "proof/proof.h"
 #include "view/survey.h"
 
 #define SURVEY_MILLISECONDS 2000
@@ -82,17 +83,25 @@ int session_plan(struct session *session, struct problem *problem)
 		.gid = session->authority.gid,
 		.proc_sys = true,
 	};
+	char *proven[PROOFS_MAX + 1] = { NULL };
 	int error = read_configuration(session, problem);
 
 	if (!error)
 		error = read_mounts(session, problem);
 	if (!error)
 		error = survey(session, &facts.user_namespaces, problem);
+	if (!error && facts.uid != 0) {
+		authority_as_root(&session->authority);
+		proof_list(&session->mounts, proven);
+		authority_as_user(&session->authority);
+		facts.proven = (const char *const *)proven;
+	}
 	if (!error)
 		error = plan_make(&session->request, &session->configuration, &session->mounts,
 				  &facts, &session->plan, problem);
 	if (!error)
 		snprintf(session->plan.network_words, sizeof(session->plan.network_words), "%s",
 			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
+	proof_list_free(proven);
 	return error;
 }
