@@ -3,10 +3,8 @@
 #ifndef PRIVEXEC_PLAN_NODES_H
 #define PRIVEXEC_PLAN_NODES_H
 
+#include "paths.h"
 #include "plan/plan.h"
-
-/* Where the state of sessions is: hidden in every session, mount or not. */
-#define STATE_DIRECTORY "/run/privexec"
 
 /* What plan_make() works with. */
 struct planning {

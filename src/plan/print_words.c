@@ -15,15 +15,15 @@ static bool is_control(const char *text, size_t length)
 }
 
 /*
- * Writes @text, filled up to @width, with blanks, backslashes and everything that is no printable
- * character in octal, as mountinfo does: names are anybody's, and a terminal acts on some of them.
+ * Writes @text, filled up to @width, with backslashes and everything that is no printable character
+ * in octal, as mountinfo does: names are anybody's, and a terminal acts on some of them.
  */
 static void print_escaped(const char *text, int width, FILE *stream)
 {
 	while (*text) {
 		size_t length = character_length(text);
 
-		if (length > 0 && !is_control(text, length) && *text != ' ' && *text != '\\') {
+		if (length > 0 && !is_control(text, length) && *text != '\\') {
 			fwrite(text, 1, length, stream);
 			text += length;
 			width--;
