@@ -234,6 +234,36 @@ static int add_fresh(const struct planning *planning)
 	return 0;
 }
 
+/*
+ * What uid 0 alone, without any capability, could write to in /proc. Where root's session cannot
+ * have another uid these are sealed, at a price: nothing may be mounted over files in /proc for a
+ * nested sandbox to mount its own.
+ */
+static const char *const writable_by_root[] = {
+	"/proc/sys",  "/proc/sysrq-trigger", "/proc/irq",    "/proc/bus",	  "/proc/acpi",
+	"/proc/fs",   "/proc/scsi",	     "/proc/driver", "/proc/tty",	  "/proc/mtrr",
+	"/proc/asound", "/proc/dynamic_debug", "/proc/latency_stats", "/proc/slabinfo",
+};
+
+static int add_sealed(const struct planning *planning)
+{
+	const size_t count = sizeof(writable_by_root) / sizeof(*writable_by_root);
+
+	if (planning->facts->uid != 0 || planning->plan->closing == CLOSING_SHIFTED)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		struct plan_node node = { .directory = true, .inherit = INHERIT_READ_ONLY };
+
+		node_decide(&node, NODE_FRESH,
+			    "the session's own, read-only: root could change the machine by it, "
+			    "and / cannot be idmapped to give root another uid");
+		node.fresh = FRESH_SEALED;
+		if (!tree_add(planning->plan, &node, writable_by_root[i], planning->problem))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static int add_mount(const struct planning *planning, const struct mount_entry *mount)
 {
 	const struct plan_node *above = tree_find(planning->plan, mount->target);
@@ -311,6 +341,8 @@ static int make_tree(const struct planning *planning)
 	r = add_root(planning, root);
 	if (r == 0)
 		r = add_fresh(planning);
+	if (r == 0)
+		r = add_sealed(planning);
 	for (size_t i = 0; i < mounts->count && r == 0; i++)
 		r = add_mount(planning, &mounts->entries[i]);
 	if (r == 0)

@@ -52,6 +52,7 @@ enum fresh_kind {
 	FRESH_SHM,
 	FRESH_MQUEUE,
 	FRESH_RUNTIME, /* /run/user/UID: empty, the user's */
+	FRESH_SEALED,  /* a part of the session's own /proc, read-only; left out if not there */
 	FRESH_EMPTY,   /* a writable empty directory in the store, mode and owner as the host's */
 };
 

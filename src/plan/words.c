@@ -41,6 +41,8 @@ const char *fresh_word(enum fresh_kind fresh)
 		return "mqueue";
 	case FRESH_RUNTIME:
 		return "runtime";
+	case FRESH_SEALED:
+		return "sealed";
 	case FRESH_EMPTY:
 		return "empty";
 	}

@@ -91,6 +91,20 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 				     status.st_gid, problem);
 }
 
+/* A part of the /proc that was made before, read-only. */
+static int fresh_sealed(struct view *view, const struct plan_node *node, struct problem *problem)
+{
+	int clone = open_tree(view->root, node->path + 1, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	int error = clone < 0 ? -errno :
+				filesystem_restrict(clone, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+								   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+
+	if (!error)
+		return clone;
+	descriptor_close(&clone);
+	return problem_set(problem, -error, "cannot seal %s: %s", node->path, strerror(-error));
+}
+
 /* What needs no more than a type, options and attributes. */
 static int fresh_simple(struct view *view, const struct plan_node *node, struct problem *problem)
 {
@@ -126,6 +140,8 @@ int fresh_mount(struct view *view, const struct plan_node *node, struct problem 
 					     problem);
 	case FRESH_EMPTY:
 		return fresh_empty(view, node, problem);
+	case FRESH_SEALED:
+		return fresh_sealed(view, node, problem);
 	default:
 		/* made by root, so that root owns what is in it */
 		authority_as_root(authority);

@@ -124,6 +124,15 @@ static int build_node(struct view *view, struct plan_node *node, struct problem 
 	return error;
 }
 
+/* A part of /proc that this kernel does not have needs no sealing. */
+static bool left_out(const struct view *view, const struct plan_node *node)
+{
+	struct stat status;
+
+	return node->fresh == FRESH_SEALED &&
+	       fstatat(view->root, node->path + 1, &status, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 /* Everything below a cover is hidden by it: there is no place for it to go. */
 static int build_children(struct view *view, struct plan_node *parent, struct problem *problem)
 {
@@ -131,10 +140,17 @@ static int build_children(struct view *view, struct plan_node *parent, struct pr
 
 	if (parent->kind == NODE_COVER)
 		parent->first_child = NULL;
-	for (struct plan_node *node = parent->first_child; node && !error; node = node->next) {
+	for (struct plan_node **at = &parent->first_child; *at && !error;) {
+		struct plan_node *node = *at;
+
+		if (left_out(view, node)) {
+			*at = node->next; /* its memory goes with the process */
+			continue;
+		}
 		error = build_node(view, node, problem);
 		if (!error)
 			error = build_children(view, node, problem);
+		at = &node->next;
 	}
 	return error;
 }
