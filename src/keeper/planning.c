@@ -11,6 +11,7 @@
 #include "keeper/session.h"
 #include "paths.h"
 #include "proof/proof.h"
+#include "store/budget.h"
 #include "view/survey.h"
 
 #define SURVEY_MILLISECONDS 2000
@@ -75,6 +76,33 @@ static int survey(struct session *session, bool *ret_user_namespaces, struct pro
 	return 0;
 }
 
+/* For --dry-run: what the session would be given now. Nothing is made; the next start may differ. */
+static int preview(struct session *session, struct problem *problem)
+{
+	struct plan *plan = &session->plan;
+	struct state_count count;
+	struct problem refused = { 0 };
+	uint64_t available;
+	bool less;
+	int error = budget_available(&available, problem);
+
+	if (error)
+		return error;
+	authority_as_root(&session->authority);
+	error = state_open(session->authority.uid, -1, &session->state, &count, problem);
+	state_close(&session->state);
+	if (!error && swap_assure(-1, &session->swap, &refused) < 0)
+		session->swap.word = "swap is active: decided at the start by the session's cgroup";
+	swap_close(&session->swap);
+	authority_as_user(&session->authority);
+	if (!error)
+		error = budget_grant(plan->size, session->configuration.size_max, available,
+				     count.bytes_promised, &plan->size_granted, &less, problem);
+	if (!error)
+		snprintf(plan->swap, sizeof(plan->swap), "%s", session->swap.word);
+	return error;
+}
+
 int session_plan(struct session *session, struct problem *problem)
 {
 	struct plan_facts facts = {
@@ -105,5 +133,7 @@ int session_plan(struct session *session, struct problem *problem)
 	proof_list_free(proven);
 	if (session->plan.closing != CLOSING_SHIFTED)
 		descriptor_close(&session->user_namespace); /* made, but not to be used */
+	if (!error && session->request.dry_run)
+		error = preview(session, problem);
 	return error;
 }

@@ -120,7 +120,7 @@ struct plan {
 	struct plan_exit *exits;
 	size_t exit_count;
 	/* filled by the keeper after probing, before printing */
-	char swap[48];
+	char swap[80];
 	char network_words[64];
 	uint64_t size_granted;
 };
