@@ -89,7 +89,9 @@ static int preview(struct session *session, struct problem *problem)
 	if (error)
 		return error;
 	authority_as_root(&session->authority);
-	error = state_open(session->authority.uid, -1, &session->state, &count, problem);
+	cgroup_open_root(&session->mounts, &session->cgroup.root);
+	error = state_open(session->authority.uid, session->cgroup.root, &session->state, &count,
+			   problem);
 	state_close(&session->state);
 	if (!error && swap_assure(-1, &session->swap, &refused) < 0)
 		session->swap.word = "swap is active: decided at the start by the session's cgroup";
