@@ -1,56 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/descriptor.h"
 #include "privexec/words.h"
-
-static bool raw_terminal;
-
-void words_set_raw(bool raw)
-{
-	raw_terminal = raw;
-}
-
-void words_clean(char *text, size_t length, bool keep_lines)
-{
-	unsigned char previous = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		unsigned char c = (unsigned char)text[i];
-		/* U+0080 to U+009F are controls too: C2 80 to C2 9F */
-		bool control = c < ' ' || c == 0x7f || (previous == 0xc2 && c >= 0x80 && c <= 0x9f);
-
-		if (control && !(keep_lines && (c == '\n' || c == '\t')))
-			text[i] = '?';
-		previous = c;
-	}
-}
-
-void words_say(const char *format, ...)
-{
-	static const char prefix[] = "privexec: ";
-	char line[sizeof(prefix) + MESSAGE_TEXT_MAX + 256];
-	size_t length = sizeof(prefix) - 1;
-	va_list arguments;
-	int added;
-
-	memcpy(line, prefix, length);
-	va_start(arguments, format);
-	added = vsnprintf(line + length, sizeof(line) - length - 2, format, arguments);
-	va_end(arguments);
-	if (added < 0)
-		return;
-	words_clean(line + length, strlen(line + length), false);
-	length += strlen(line + length);
-	if (raw_terminal)
-		line[length++] = '\r';
-	line[length++] = '\n';
-	descriptor_write_all(STDERR_FILENO, line, length);
-}
 
 /* Does the locale, by the variables alone, write UTF-8? */
 static bool speaks_utf8(void)
