@@ -175,6 +175,16 @@ def test_every_field_of_a_dry_run_is_in_formats(privexec):
     assert json_keys(plan) <= listed_fields("--dry-run --json")
 
 
+def test_every_word_of_a_plan_is_in_formats_and_every_kind_of_node_in_its_page():
+    source = read("src/plan/words.c")
+    words = set(re.findall(r'return "([a-z-]+)"', source)) - {"unknown", "not"}
+    assert {"overlay", "sysfs", "shifted"} <= words
+    assert words <= listed_fields("--dry-run --json")
+    kinds = re.findall(r'return "([a-z-]+)"', source.split("node_kind_word")[1].split("\n}")[0])
+    page = page_text("usr_mounts.conf.5")
+    assert [kind for kind in kinds if kind not in page and kind != "unknown"] == []
+
+
 def test_every_field_of_status_events_is_in_formats(privexec):
     done = machine.run(["sh", "-c", '"$0" -q --net=none --status-fd=3 -- true 3>&1 >/dev/null',
                         privexec])
