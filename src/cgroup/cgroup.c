@@ -72,6 +72,9 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 		if (mkdirat(cgroup->root, parent, 0755) < 0 && errno != EEXIST)
 			return -errno;
 		cgroup->parent = open_directory(cgroup->root, parent);
+		/* for memory.swap.max; where the controller cannot be had, swap_assure() says so */
+		if (cgroup->parent >= 0)
+			descriptor_write_file(cgroup->parent, "cgroup.subtree_control", "+memory");
 	}
 	if (cgroup->parent < 0)
 		return cgroup->parent;
