@@ -57,9 +57,7 @@ lint:
 
 sanitize:
 	@tools/install-dependencies build check
-	@[ -e build-sanitize/build.ninja ] || \
-		meson setup -Db_sanitize=address,undefined -Doptimization=1 build-sanitize
-	@meson test -C build-sanitize --print-errorlogs --suite unit
+	@tests/run sanitize
 
 clean:
 	rm -rf build build-*

@@ -78,6 +78,37 @@ def test_a_keeper_can_be_installed_setuid_instead(installation, tmp_path):
     assert machine.run(["getcap", keeper]).stdout == ""
 
 
+@pytest.fixture
+def privileges(installation):
+    """Gives the installed keeper other privileges, for the time of a test."""
+    def give(kind):
+        machine.run([machine.ROOT / "tools/set-privileges", installation.keeper, kind], check=True)
+    yield give
+    give("capabilities")
+
+
+def session_of(user, installation):
+    return user.run([installation.front, "-v", "--net=none", "--", "sh", "-c",
+                     "echo private > ~/file && cat ~/file"])
+
+
+@pytest.mark.parametrize("kind, source", [("capabilities", "file capabilities"),
+                                          ("setuid", "setuid")])
+def test_an_ordinary_user_gets_a_session(kind, source, privileges, installation, alice):
+    privileges(kind)
+    done = session_of(alice, installation)
+    assert (done.returncode, done.stdout) == (0, "private\n"), done.stderr
+    assert f"privilege from {source}" in done.stderr
+    assert not (alice.home / "file").exists()
+
+
+def test_a_keeper_without_privilege_says_what_to_do(installation, privileges, alice):
+    machine.run(["setcap", "-r", installation.keeper], check=True)
+    done = session_of(alice, installation)
+    assert (done.returncode, done.stdout) == (125, "")
+    assert "make install" in done.stderr
+
+
 def test_staging_installs_everything_without_privilege_and_says_what_a_package_must_do(stage):
     output = stage("install")
     installed = below(stage.prefix)
