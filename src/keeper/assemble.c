@@ -342,61 +342,73 @@ static int clone_init(struct session *session, struct problem *problem)
 	return sweeper_give(&session->sweeper, SWEEPER_INIT, &session->init_pidfd, 1, problem);
 }
 
+/* One packet from the inside, at the latest at @limit. Returns its first byte or a negative errno. */
+static int hear_inside(const struct session *session, int64_t limit, char *text, size_t size,
+		       struct problem *problem)
+{
+	struct pollfd readable = { .fd = session->init_channel, .events = POLLIN };
+	int64_t left = limit - clock_milliseconds();
+	ssize_t length;
+
+	if (left <= 0 || poll(&readable, 1, (int)left) == 0)
+		return problem_set(problem, ETIMEDOUT,
+				   "making the session took more than %d seconds; does a network or "
+				   "FUSE file system hang? see --debug",
+				   INSIDE_MILLISECONDS / 1000);
+	length = channel_receive(session->init_channel, text, size - 1, NULL, NULL);
+	if (length <= 0)
+		return problem_set(problem, EPIPE,
+				   "the session's first process was killed while the session was being "
+				   "made");
+	text[length] = '\0';
+	return text[0];
+}
+
+/* Serves the inside until it says @awaited. */
+static int serve_inside(const struct session *session, char awaited, struct problem *problem)
+{
+	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
+
+	while (true) {
+		char packet[2 + PROBLEM_TEXT_SIZE];
+		int note = hear_inside(session, limit, packet, sizeof(packet), problem);
+
+		if (note < 0 || note == awaited)
+			return note < 0 ? note : 0;
+		switch (note) {
+		case INSIDE_DEBUG:
+			session_say(session, MESSAGE_DEBUG, "%s", packet + 1);
+			break;
+		case INSIDE_FAILED:
+			return problem_set(problem, EIO, "%s", packet + 1);
+		default:
+			return problem_set(problem, EIO,
+					   "the session's first process could not start");
+		}
+	}
+}
+
 static int answer_maps(const struct session *session, struct problem *problem)
 {
-	int error;
+	int error = serve_inside(session, INSIDE_WANTS_MAPS, problem);
 
+	if (error)
+		return error;
 	authority_as_root(&session->authority);
 	error = maps_write_identity(session->init_pid, problem);
 	authority_as_user(&session->authority);
 	return error ? error : channel_send(session->init_channel, "m", 1, NULL, 0);
 }
 
-/* Serves the inside until it is ready. */
-static int wait_for_inside(struct session *session, struct problem *problem)
+int session_await(struct session *session, struct problem *problem)
 {
-	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
-	struct pollfd readable = { .fd = session->init_channel, .events = POLLIN };
-	int error = 0;
+	int error = serve_inside(session, INIT_READY, problem);
 
-	while (!error) {
-		char packet[1 + PROBLEM_TEXT_SIZE];
-		int64_t left = limit - clock_milliseconds();
-		ssize_t length;
-
-		if (left <= 0 || poll(&readable, 1, (int)left) == 0)
-			return problem_set(problem, ETIMEDOUT,
-					   "making the session took more than %d seconds; does a "
-					   "network or FUSE file system hang? see --debug",
-					   INSIDE_MILLISECONDS / 1000);
-		length = channel_receive(session->init_channel, packet, sizeof(packet) - 1, NULL,
-					 NULL);
-		if (length <= 0)
-			return problem_set(problem, EPIPE, "the session's first process was killed "
-							   "while the session was being made");
-		packet[length] = '\0';
-		switch (packet[0]) {
-		case INSIDE_WANTS_MAPS:
-			error = answer_maps(session, problem);
-			break;
-		case INSIDE_DEBUG:
-			session_say(session, MESSAGE_DEBUG, "%s", packet + 1);
-			break;
-		case INSIDE_FAILED:
-			return problem_set(problem, EIO, "%s", packet + 1);
-		case INIT_READY:
-			/* what the view itself takes is not the session's doing */
-			return store_usage(session->store.directory, &session->store.bytes_empty,
-					   &session->store.files_empty);
-		case INIT_STATUS:
-			return problem_set(problem, EIO, "the session's first process could not "
-							 "start");
-		default:
-			error = -EPROTO;
-		}
-	}
-	return problem_set(problem, -error, "the session's first process cannot be served: %s",
-			   strerror(-error));
+	/* what the view itself takes is not the session's doing */
+	if (!error)
+		error = store_usage(session->store.directory, &session->store.bytes_empty,
+				    &session->store.files_empty);
+	return error;
 }
 
 int session_assemble(struct session *session, struct problem *problem)
@@ -414,7 +426,7 @@ int session_assemble(struct session *session, struct problem *problem)
 			error = session_describe(session, problem);
 		authority_as_user(&session->authority);
 	}
-	if (!error)
-		error = wait_for_inside(session, problem);
+	if (!error && session->plan.closing == CLOSING_IDENTITY)
+		error = answer_maps(session, problem);
 	return error;
 }

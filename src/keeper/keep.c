@@ -44,7 +44,7 @@ struct keeper_status {
 enum watched { WATCH_FRONT, WATCH_INIT, WATCH_NOTES, WATCH_SWEEPER, WATCH_SWAP, WATCH_LISTENER };
 #define WATCHED 6
 
-static int confine(const struct session *session, struct problem *problem)
+int session_confine(const struct session *session, struct problem *problem)
 {
 	const int keep[] = { session->front,	    session->front_pidfd,
 			     session->init_pidfd,   session->init_channel,
@@ -199,15 +199,10 @@ static void end(const struct session *session, struct message_ended *ended)
 	process_reap(session->sweeper.pidfd, SWEEP_MILLISECONDS);
 }
 
-void session_keep(struct session *session)
+void session_keep(const struct session *session)
 {
 	struct message_ended ended = { .status = 125 };
-	struct problem problem = { 0 };
 
-	if (confine(session, &problem) < 0) {
-		session_say(session, MESSAGE_ERROR, "%s", problem.text);
-		return;
-	}
 	/* the front waits for this before it lets the command begin */
 	session_say_started(session);
 	keep(session, &ended);

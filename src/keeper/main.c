@@ -45,7 +45,13 @@ static int make(struct session *session, struct problem *problem)
 		error = session_plan(session, problem);
 	if (error || session->request.dry_run)
 		return error;
-	return session_assemble(session, problem);
+	error = session_assemble(session, problem);
+	/* the inside is still at work: two processors do both at once */
+	if (!error)
+		error = session_confine(session, problem);
+	if (!error)
+		error = session_await(session, problem);
+	return error;
 }
 
 /* Set-up failed: what was begun is gone before the person reads why. */

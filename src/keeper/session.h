@@ -50,11 +50,19 @@ int session_receive(struct session *session, struct problem *problem);
 /* In planning.c: configuration, mounts and what can be done with them, the plan. */
 int session_plan(struct session *session, struct problem *problem);
 
-/* In assemble.c: makes the session up to the point where only MESSAGE_GO is missing. */
+/*
+ * In assemble.c: makes the session as far as the keeper's privilege is needed; the inside goes on by
+ * itself. session_await() waits, without any privilege, until only MESSAGE_GO is missing.
+ */
 int session_assemble(struct session *session, struct problem *problem);
+int session_await(struct session *session, struct problem *problem);
 
-/* In keep.c: keeps it to its end and reports that. Never returns an error: it ends the session. */
-void session_keep(struct session *session);
+/*
+ * In keep.c: gives up all privilege that keeping does not need; then keeps the session to its end
+ * and reports that. session_keep() returns no error: it ends the session.
+ */
+int session_confine(const struct session *session, struct problem *problem);
+void session_keep(const struct session *session);
 
 /* In report.c: lines to the front. The front may be gone: nothing fails. */
 void session_say(const struct session *session, enum message_type type, const char *format, ...)
