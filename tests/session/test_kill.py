@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whoever of a session is killed, and whenever: nothing is left and the person is told in one line.
+
+The rounds are a random sample; PRIVEXEC_SEED=N repeats one (a failure names it). All of them, and
+every system call: tests/session/soak.
+"""
+
+import os
+import pty
+import random
+import signal
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+
+import killing
+import machine
+from livesession import Session, alive, name
+
+SEED = int(os.environ.get("PRIVEXEC_SEED", random.SystemRandom().randrange(1 << 32)))
+STORM_ROUNDS = 40
+CALL_SECONDS = 8  # for each of root's and an ordinary user's sessions
+
+
+def rounds():
+    """Every storm at rest and under load, then some of them again, in random order."""
+    rng = random.Random(SEED)
+    everything = [(storm, loaded) for storm in killing.STORMS for loaded in (False, True)]
+    chosen = everything + [rng.choice(everything) for _ in range(STORM_ROUNDS - len(everything))]
+    rng.shuffle(chosen)
+    return chosen
+
+
+def test_killed_in_any_combination_nothing_of_a_session_is_left(installed, alice):
+    rng, failures = random.Random(SEED), []
+    for storm, loaded in rounds():
+        try:
+            killing.storm(installed, storm, loaded, rng, alice)
+        except AssertionError as problem:
+            failures.append(f"{killing.storm_name(storm, loaded)}: {problem}")
+    assert not failures, f"PRIVEXEC_SEED={SEED}\n" + "\n".join(failures)
+
+
+def sample_of_calls(front, user):
+    """Kills at random calls until time is up; always at the first and last of each process, and just
+    after the keeper made each of the others."""
+    rng = random.Random(SEED)
+    calls, births = killing.count_calls(front, user)
+    tries = [(role, rng.randint(1, calls[role])) for role in killing.ROLES for _ in range(40)]
+    rng.shuffle(tries)
+    tries = ([(role, at) for role in killing.ROLES for at in (1, calls[role] - 1)]
+             + [("keeper", births[role] + 1) for role in births if role not in ("keeper", "command")]
+             + tries)
+    until, failures, done = time.monotonic() + CALL_SECONDS, [], 0
+    for role, at in tries:
+        if time.monotonic() > until:
+            break
+        done += 1
+        try:
+            killing.kill_at_call(front, role, at, user)
+        except AssertionError as problem:
+            failures.append(f"{role}, system call {at} of {calls[role]}: {problem}")
+    report = "\n".join(failures)
+    assert not failures, f"PRIVEXEC_SEED={SEED}, {done} tries, {len(failures)} failed\n{report}"
+    assert done >= 8
+
+
+def test_killed_at_any_system_call_nothing_of_a_users_session_is_left(installed, alice):
+    sample_of_calls(installed, alice)
+
+
+def test_killed_at_any_system_call_nothing_of_a_session_of_root_is_left(privexec):
+    sample_of_calls(privexec, None)
+
+
+# --- memory -----------------------------------------------------------------------------------
+
+FILL = 'dd if=/dev/zero of=/tmp/fill bs=1M count=300 2>/dev/null; echo full; sleep 300'
+
+
+def shared_memory():
+    """MiB in tmpfs file systems and other shared memory, on the whole machine."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("Shmem:"):
+            return int(line.split()[1]) >> 10
+    return 0
+
+
+@pytest.fixture
+def filled(installed, alice):
+    session = Session(installed, ["sh", "-c", FILL], "--size=400M", user=alice,
+                      stdout=subprocess.PIPE)
+    assert session.process.stdout.readline() == "full\n"
+    yield session
+    session.end()
+    killing.reap(session.everybody())
+
+
+def assert_freed(before):
+    # others use shared memory too: most of the 300 MiB must have come back
+    machine.wait_until(lambda: shared_memory() < before - 200, timeout=1)
+    assert shared_memory() < before - 200
+
+
+def test_the_memory_of_a_session_is_free_at_once_when_keeper_and_sweeper_are_killed(filled):
+    everybody, before = filled.everybody(), shared_memory()
+    filled.kill("keeper", "sweeper")
+    machine.wait_until(lambda: not alive(everybody), timeout=1)
+    assert not alive(everybody)
+    assert_freed(before)
+
+
+def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
+        filled, installed, alice):
+    everybody = filled.everybody()
+    filled.kill("keeper", "sweeper")
+    machine.wait_until(lambda: not alive(everybody), timeout=1)
+    assert filled.named_remains()
+    killing.sweep(installed, alice)
+    assert not filled.named_remains()
+
+
+@pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
+def test_memory_is_free_although_somebody_holds_the_mounts_of_the_dead_session(filled, victim):
+    everybody, before = filled.everybody(), shared_memory()
+    with open(f"/proc/{filled.init}/mounts", encoding="utf-8") as pin:
+        assert "overlay" in pin.readline()
+        filled.kill(victim)
+        machine.wait_until(lambda: not alive(everybody), timeout=3)
+        assert not alive(everybody)
+        assert_freed(before)
+
+
+def test_a_session_whose_keeper_is_stopped_ends_with_its_front(installed, alice):
+    session = Session(installed, ["sh", "-c", killing.REST], user=alice)
+    inside = [session.init, *machine.descendants(session.init)]
+    try:
+        session.kill("keeper", number=signal.SIGSTOP)
+        session.kill("front")
+        machine.wait_until(lambda: not alive(inside), timeout=3)
+        assert not alive(inside)
+    finally:
+        session.kill("keeper", number=signal.SIGCONT)
+        session.end()
+    machine.wait_until(lambda: not alive([session.keeper, session.sweeper]), timeout=1)
+    assert not session.named_remains()
+
+
+def test_its_user_can_neither_stop_nor_kill_keeper_and_sweeper(installed, alice):
+    session = Session(installed, ["sleep", "300"], user=alice)
+    try:
+        for pid in (session.keeper, session.sweeper):
+            for number in ("KILL", "STOP", "TERM", "CONT"):
+                done = alice.run(["bash", "-c", f"kill -{number} {pid}"])
+                assert done.returncode != 0 and "not permitted" in done.stderr
+        assert alive([session.keeper, session.sweeper, session.command])
+    finally:
+        session.end()
+
+
+# --- terminal ---------------------------------------------------------------------------------
+
+def terminal_session(front, user):
+    outer, inner = pty.openpty()
+    before = termios.tcgetattr(inner)
+
+    def take_terminal():
+        os.setsid()
+        import fcntl
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    words = user.command([front, "-q", "--net=none", "--size=64M", "--", "sh", "-c",
+                          "echo ready; sleep 300"])
+    process = subprocess.Popen(words, stdin=inner, stdout=inner, stderr=inner, cwd="/",
+                               preexec_fn=take_terminal)
+    return process, outer, inner, before
+
+
+def read_until(outer, word, seconds):
+    import select
+    text, deadline = b"", time.monotonic() + seconds
+    while word not in text and time.monotonic() < deadline:
+        if select.select([outer], [], [], 0.05)[0]:
+            try:
+                text += os.read(outer, 4096)
+            except OSError:
+                break
+    return text.decode()
+
+
+@pytest.mark.parametrize("victim, status, lines", [
+    ("privexec-keeper", 125, 1), ("privexec-init", 125, 1), ("privexec-sweep", 125, 1),
+    ("sh", 137, 0)])
+def test_a_terminal_is_given_back_as_it_was_when_a_part_of_the_session_is_killed(
+        installed, alice, victim, status, lines):
+    process, outer, inner, before = terminal_session(installed, alice)
+    try:
+        assert "ready" in read_until(outer, b"ready", 10)
+        machine.wait_until(lambda: termios.tcgetattr(inner) != before, timeout=2)
+        everybody = machine.descendants(process.pid) | {process.pid}
+        assert len(everybody) >= 4
+        target = next(pid for pid in everybody if name(pid) == victim)
+        began = time.monotonic()
+        os.kill(target, signal.SIGKILL)
+        assert process.wait(3) == status
+        assert time.monotonic() - began < 2
+        assert termios.tcgetattr(inner) == before
+        said = [line for line in read_until(outer, b"nothing", 0.3).splitlines() if line.strip()]
+        assert len(said) == lines, said
+        assert all(line.startswith("privexec: ") for line in said)
+        machine.wait_until(lambda: not alive(everybody), timeout=1)
+        assert not alive(everybody)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(outer)
+        os.close(inner)
