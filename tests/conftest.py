@@ -32,7 +32,7 @@ def pytest_configure(config):
 
 
 def _front():
-    return os.environ.get("PRIVEXEC", str(machine.ROOT / "build" / "privexec"))
+    return os.path.abspath(os.environ.get("PRIVEXEC", machine.ROOT / "build" / "privexec"))
 
 
 def _sweep():
