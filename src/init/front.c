@@ -68,6 +68,15 @@ int front_make_ready(struct init_state *init)
 	return r;
 }
 
+/*
+ * With --end=last and the command gone, these say that nobody wants to wait any longer. What is
+ * left may well ignore them: a shell has its background commands ignore the keyboard's.
+ */
+static bool ends_waiting(int signal)
+{
+	return signal == SIGINT || signal == SIGQUIT || signal == SIGTERM || signal == SIGHUP;
+}
+
 static void deliver(struct init_state *init, const char *body, size_t size)
 {
 	struct message_signal message;
@@ -84,6 +93,8 @@ static void deliver(struct init_state *init, const char *body, size_t size)
 		kill(command, message.number);
 	else if (init->phase >= PHASE_TERMINATED)
 		init_kill_rest(init); /* whoever sent it has waited long enough */
+	else if (init->phase == PHASE_RUNNING && ends_waiting(message.number))
+		init_end_rest(init, SIGTERM, GRACE_AFTER_COMMAND);
 	else if (init->phase == PHASE_RUNNING)
 		survivors_signal(message.number);
 }

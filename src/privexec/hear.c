@@ -162,6 +162,7 @@ static void hear_no_directory(int error)
 static void hear_exited(struct session *session, int status)
 {
 	session->status = status & 0xff;
+	session->exited = true;
 	session->terminal.over = true;
 }
 

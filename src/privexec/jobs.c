@@ -114,6 +114,8 @@ static void take_signal(struct session *session, const struct signalfd_siginfo *
 		return;
 	if (!session->going || session->over)
 		take_alone(session, number);
+	else if (session->exited && number == SIGTSTP)
+		stop_self(session, SIGTSTP, false); /* there is no command to stop with */
 	else if (number == SIGCONT)
 		resume(session);
 	else if (number == SIGWINCH && session->terminal.master >= 0)

@@ -84,6 +84,8 @@ static int time_to_wait(const struct session *session)
 	}
 	if (session->over)
 		return any_idle_relay(session) ? 0 : -1;
+	if (terminal->over && terminal->taken && is_idle(&terminal->out))
+		return 0; /* it is given back as soon as nothing more is to be printed at once */
 	if (session->going && terminal->master >= 0 && terminal->wanted && !terminal->taken &&
 	    !terminal->over)
 		return FOREGROUND_INTERVAL;

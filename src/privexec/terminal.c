@@ -211,7 +211,7 @@ void terminal_move(struct terminal *terminal, const struct pollfd polled[4])
 	/* the outer terminal is hung up or gone: so is the session's */
 	if (terminal->in.failed || (terminal->out.sink < 0 && terminal->out.source < 0))
 		terminal_hang_up(terminal);
-	else if (terminal->over && terminal->taken && !polled[2].revents && !polled[3].revents)
+	else if (terminal->over && terminal->taken && polled[2].fd >= 0 && !polled[2].revents)
 		terminal_release(terminal, true);
 }
 
