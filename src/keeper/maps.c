@@ -2,23 +2,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "authority/authority.h"
 #include "base/cleanup.h"
-#include "control/channel.h"
 #include "keeper/maps.h"
-#include "keeper/process.h"
 #include "view/filesystem.h"
-
-#define NAMESPACE_MILLISECONDS 2000
 
 int maps_user_namespaces(void)
 {
@@ -102,54 +97,31 @@ int maps_write_identity(pid_t pid, struct problem *problem)
 	return write_both(pid, users, groups, problem);
 }
 
-/* In the child: nobody but itself may open its namespace, since it is not dumpable. */
-static _Noreturn void send_namespace(int channel)
+/* In the child, which shares memory and descriptors with the keeper: nobody but the process itself
+ * may open its namespace, since it is not dumpable. */
+static int open_own_namespace(void *ret_descriptor)
 {
-	int descriptor = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
-
-	if (descriptor >= 0)
-		channel_send(channel, "n", 1, &descriptor, 1);
-	while (true)
-		pause(); /* its maps are being written */
-}
-
-static int receive_namespace(int channel, struct problem *problem)
-{
-	struct pollfd readable = { .fd = channel, .events = POLLIN };
-	int descriptor = -1;
-	size_t count = 1;
-	char byte;
-
-	if (poll(&readable, 1, NAMESPACE_MILLISECONDS) < 1 ||
-	    channel_receive(channel, &byte, 1, &descriptor, &count) != 1 || count != 1)
-		return problem_set(problem, EIO, "cannot open the session's user namespace");
-	return descriptor;
+	*(int *)ret_descriptor = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+	return 0;
 }
 
 int maps_make_shifted(struct problem *problem)
 {
+	static char stack[16384] __attribute__((aligned(16)));
+	const int flags = CLONE_NEWUSER | CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD;
+	int descriptor = -1, error;
 	char map[64];
-	int pidfd, ends[2], descriptor, error = channel_pair(ends);
-	pid_t child = error ? error : process_clone(CLONE_NEWUSER, -1, &pidfd);
+	pid_t child = clone(open_own_namespace, stack + sizeof(stack), flags, &descriptor);
 
-	if (child == 0)
-		send_namespace(ends[1]);
-	if (child < 0) {
-		if (!error) {
-			close(ends[0]);
-			close(ends[1]);
-		}
-		return problem_set(problem, -child, "cannot make a user namespace: %s",
-				   strerror(-child));
-	}
-	close(ends[1]);
-	descriptor = receive_namespace(ends[0], problem);
-	close(ends[0]);
+	if (child < 0)
+		return problem_set(problem, errno, "cannot make a user namespace: %s",
+				   strerror(errno));
+	/* it has exited by now; until it is reaped its maps can be written all the same */
 	snprintf(map, sizeof(map), "0 %u 1\n1 1 %u\n", AUTHORITY_SHIFTED, AUTHORITY_SHIFTED - 1);
-	error = descriptor < 0 ? descriptor : write_both(child, map, map, problem);
-	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	process_reap(pidfd, NAMESPACE_MILLISECONDS);
-	close(pidfd);
+	error = write_both(child, map, map, problem);
+	waitpid(child, NULL, 0);
+	if (!error && descriptor < 0)
+		error = problem_set(problem, EIO, "cannot open the session's user namespace");
 	if (error)
 		descriptor_close(&descriptor);
 	return error ? error : descriptor;

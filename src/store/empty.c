@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -33,6 +35,12 @@ static int move_up(int directory, const char *name, int root, uint64_t *number)
 	return -EEXIST;
 }
 
+/* Removes a file or an empty directory; which it is, tmpfs says. */
+static bool remove_entry(int directory, const struct entry *entry)
+{
+	return unlinkat(directory, entry->name, entry->type == DT_DIR ? AT_REMOVEDIR : 0) == 0;
+}
+
 /*
  * One pass over @directory. Files are removed; directories are removed if empty, else moved to the
  * root (or left, in the root itself, for empty_each()). Returns how many entries stayed in place
@@ -53,8 +61,7 @@ static unsigned strip(int directory, int root, uint64_t *number, unsigned *left)
 			at += entry->length;
 			if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
 				continue;
-			if (unlinkat(directory, entry->name, 0) == 0 ||
-			    unlinkat(directory, entry->name, AT_REMOVEDIR) == 0 ||
+			if (remove_entry(directory, entry) ||
 			    (directory != root &&
 			     move_up(directory, entry->name, root, number) == 0))
 				gone++;

@@ -42,6 +42,13 @@ static bool can_idmap(const char *path, int user_namespace)
 	return clone >= 0 && filesystem_idmap(clone, user_namespace) == 0;
 }
 
+/* Of what lies below these a session sees nothing: trying each out would take time for nothing. */
+static bool replaced(const char *target)
+{
+	return path_is_below(target, "/proc") || path_is_below(target, "/sys") ||
+	       path_is_below(target, "/dev");
+}
+
 static void look_at(struct mount_entry *mount, int user_namespace)
 {
 	_cleanup_close_ int root = filesystem_open_path(AT_FDCWD, mount->target);
@@ -63,7 +70,7 @@ static void look_at(struct mount_entry *mount, int user_namespace)
 	facts->directory = S_ISDIR(status.st_mode);
 	facts->owner = status.st_uid;
 	facts->mode = status.st_mode;
-	if (user_namespace >= 0)
+	if (user_namespace >= 0 && !replaced(mount->target))
 		facts->idmappable = can_idmap(mount->target, user_namespace);
 }
 
