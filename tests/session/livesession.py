@@ -78,7 +78,7 @@ class Session:
         popen.setdefault("cwd", "/")
         self.process = start([*prefix, front, "-q", "--net=none", "--size=64M",
                               f"--status-fd={theirs}", *options, "--", *command],
-                             pass_fds=(theirs,), **popen)
+                             pass_fds=(theirs, *popen.pop("pass_fds", ())), **popen)
         os.close(theirs)
         line = read_line(ours, 15)
         os.close(ours)
