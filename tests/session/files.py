@@ -43,6 +43,8 @@ def prepare():
     for name in ("tree/a/b/c", "replaced", "emptied", "swapped/one", "swapped/two"):
         os.makedirs(name)
         write(f"{name}/file", name)
+    os.mkdir("grouped")
+    os.chmod("grouped", 0o2777)
     write("sparse", "")
     os.truncate("sparse", 50 << 20)
     os.mkfifo("fifo")
@@ -122,6 +124,9 @@ def owners():
     else:
         attempt("chown without privilege", os.chown, "mode", 0, 0)
         attempt("chmod of another's file", os.chmod, "/etc/passwd", 0o666)
+    for name in ("grouped", "theirs"):
+        printed(name, sh(f"touch {name}/file && mkdir {name}/directory && stat -c '%A %u %g' {name} "
+                         f"{name}/file {name}/directory"))
     printed("setfacl", sh("setfacl -m u:daemon:rw,g:daemon:r,m::r acl && getfacl -n acl"))
     printed("default list", sh("mkdir listed && setfacl -d -m u:daemon:rwx listed && "
                                "touch listed/file && getfacl -n listed listed/file"))

@@ -4,6 +4,7 @@
 import contextlib
 import difflib
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -64,3 +65,72 @@ def same_work(worker, place, script, *, options=("--net=none", "--size=1G"), tim
                                                lineterm="", n=1))
     assert not different, different
     return inside.stdout
+
+
+# --- material ---------------------------------------------------------------------------------
+
+def history(worker, place, commits):
+    """Makes @place/base.git: the project's own history, where the checkout has one, with @commits more
+    on the branch master, each with a file of its own and a change to one of ten others."""
+    environment = {"GIT_CONFIG_GLOBAL": "/dev/null"}
+    base = place / "base.git"
+    if (machine.ROOT / ".git").exists():
+        machine.run(["git", "-c", f"safe.directory={machine.ROOT}", "clone", "-q", "--bare",
+                     "--no-hardlinks", machine.ROOT, base], check=True)
+        machine.run(["chown", "-R", f"--reference={place}", base], check=True)
+    else:
+        worker.run(["git", "init", "-q", "--bare", base], more=environment, check=True)
+    stream = ["reset refs/heads/master\n"]
+    for number in range(commits):
+        text = f"line {number}\n" * 20
+        stream.append(f"commit refs/heads/master\ncommitter a <a@b> {1600000000 + number} +0000\n"
+                      f"data 6\nchange\nM 644 inline set{number % 50}/file{number}\n"
+                      f"data {len(text)}\n{text}M 644 inline common{number % 10}\n"
+                      f"data {len(text)}\n{text}")
+    worker.run(["git", "-C", base, "-c", "fastimport.unpackLimit=100000", "fast-import", "--quiet",
+                "--force"], input="".join(stream), more=environment, check=True)
+    worker.run(["git", "-C", base, "symbolic-ref", "HEAD", "refs/heads/master"], more=environment,
+               check=True)
+
+
+def _source_lists():
+    """What the machine's own lists of packages say, for source packages: deb822 text."""
+    text = []
+    for path in sorted(Path("/etc/apt/sources.list.d").glob("*.sources")):
+        text.append(re.sub(r"(?m)^Types:.*", "Types: deb-src", path.read_text(encoding="utf-8")))
+    for path in [Path("/etc/apt/sources.list"),
+                 *sorted(Path("/etc/apt/sources.list.d").glob("*.list"))]:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for line in lines:
+            match = re.match(r"deb\s+(?:\[(.*?)\]\s+)?(\S+)\s+(\S+)(.*)", line)
+            if not match:
+                continue
+            options, address, suite, components = match.groups()
+            signed = re.search(r"signed-by=(\S+)", options or "")
+            text.append(f"Types: deb-src\nURIs: {address}\nSuites: {suite}\n"
+                        + (f"Components: {components.strip()}\n" if components.strip() else "")
+                        + (f"Signed-By: {signed.group(1)}\n" if signed else ""))
+    return "\n\n".join(text)
+
+
+def unpack_source(package, place, worker):
+    """Fetches the source package @package by apt, with lists and a cache of its own that go again, and
+    unpacks it in @place as @worker. Fails where there is no network."""
+    with tempfile.TemporaryDirectory(prefix="privexec-tests-apt-") as directory:
+        apt = Path(directory)
+        for name in ("lists/partial", "cache/archives/partial", "parts", "source"):
+            (apt / name).mkdir(parents=True)
+        (apt / "parts/source.sources").write_text(_source_lists(), encoding="utf-8")
+        options = [part for option in (
+            "Dir::Etc::sourcelist=/dev/null", f"Dir::Etc::sourceparts={apt}/parts",
+            f"Dir::State::lists={apt}/lists", f"Dir::Cache={apt}/cache",
+            "APT::Sandbox::User=root", "Acquire::Languages=none", "Acquire::http::Timeout=20",
+            "Acquire::Retries=1") for part in ("-o", option)]
+        for command in (["update", "-qq"], ["source", "-qq", "--download-only", package]):
+            done = machine.run(["apt-get", *options, *command], cwd=apt / "source", timeout=60)
+            assert done.returncode == 0, "the package mirror does not answer; the test needs it"
+        description = next((apt / "source").glob("*.dsc"))
+        for file in (apt / "source").iterdir():
+            shutil.copy(file, place)
+    machine.run(["chown", "-R", f"--reference={place}", place], check=True)
+    worker.run(["dpkg-source", "--no-check", "-x", description.name], cwd=place, check=True)
