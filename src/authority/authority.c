@@ -87,13 +87,35 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	return 0;
 }
 
-static void become(uid_t uid, gid_t gid, uint64_t effective, const struct authority *authority)
+static void become_root(const struct authority *authority)
 {
-	/* the saved ids are root's, so that no capability is needed to go either way */
-	if (setresgid((gid_t)-1, gid, (gid_t)-1) < 0 ||
-	    setresuid((uid_t)-1, uid, (uid_t)-1) < 0 ||
+	/* where no id is root's any more it takes CAP_SETUID and CAP_SETGID */
+	if (capability_set(authority->capabilities, authority->capabilities) < 0 ||
+	    setresgid((gid_t)-1, authority->root, (gid_t)-1) < 0 ||
+	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0 ||
+	    capability_set(authority->capabilities, authority->capabilities) < 0)
+		_exit(125);
+}
+
+static void become_user(const struct authority *authority, uint64_t effective)
+{
+	uid_t other_uids = authority->exposed ? authority->uid : (uid_t)-1;
+	gid_t other_gids = authority->exposed ? authority->gid : (gid_t)-1;
+
+	if (setresgid(other_gids, authority->gid, other_gids) < 0 ||
+	    setresuid(other_uids, authority->uid, other_uids) < 0 ||
 	    capability_set(effective, authority->capabilities) < 0)
 		_exit(125);
+}
+
+void authority_expose(struct authority *authority)
+{
+	authority->exposed = true;
+	/* for capabilities to outlive the moment when the last id stops being root's */
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		_exit(125);
+	authority_as_root(authority);
+	authority_as_user(authority);
 }
 
 void authority_shift(struct authority *authority)
@@ -117,15 +139,15 @@ void authority_shift(struct authority *authority)
 
 void authority_as_root(const struct authority *authority)
 {
-	become(authority->root, authority->root, authority->capabilities, authority);
+	become_root(authority);
 }
 
 void authority_as_user(const struct authority *authority)
 {
-	become(authority->uid, authority->gid, 0, authority);
+	become_user(authority, 0);
 }
 
 void authority_mounting(const struct authority *authority)
 {
-	become(authority->uid, authority->gid, authority->capabilities, authority);
+	become_user(authority, authority->capabilities);
 }

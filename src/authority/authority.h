@@ -3,6 +3,7 @@
 #ifndef PRIVEXEC_AUTHORITY_AUTHORITY_H
 #define PRIVEXEC_AUTHORITY_AUTHORITY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -14,6 +15,7 @@ struct authority {
 	gid_t gid;
 	uint64_t capabilities; /* the permitted set: the nine of authority.c, never more */
 	uid_t root;	       /* who root is in the session: 0, or AUTHORITY_SHIFTED */
+	bool exposed;	       /* authority_expose() was called */
 };
 
 /*
@@ -28,6 +30,13 @@ struct authority {
  * effective uid becomes the user's and no capability is effective. Returns 0 or a negative errno.
  */
 int authority_take(struct authority *ret_authority, struct problem *problem);
+
+/*
+ * From now on the calling process (init) has all its ids the user's whenever it acts as the user, not
+ * the effective ones alone: FUSE lets only such processes in, and an overlay keeps the credentials
+ * of whoever mounted it. The price is that the user may stop or kill it. It can regain root's.
+ */
+void authority_expose(struct authority *authority);
 
 /*
  * Makes the calling process (init, before it is closed) act for a root that is AUTHORITY_SHIFTED,

@@ -93,7 +93,7 @@ static int inside_view(struct session *session, struct problem *problem)
 	error = store_attach(&session->store, problem);
 	if (!error && session->plan.closing == CLOSING_SHIFTED)
 		authority_shift(&session->authority);
-	authority_as_user(&session->authority);
+	authority_expose(&session->authority);
 	if (!error)
 		error = view_build(&view, problem);
 	if (!error)

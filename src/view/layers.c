@@ -86,31 +86,51 @@ static int open_lower(struct view *view, const char *path, struct problem *probl
 	return clone;
 }
 
-/* Copies an access control list from the lower root to the upper one, if there is one. */
-static void copy_list(int lower, int upper, const char *name)
-{
-	char path[32], list[4096];
-	ssize_t length;
+/* What the root of a lower layer looks like. */
+struct appearance {
+	struct stat status;
+	struct access_list {
+		const char *name;
+		char bytes[1024];
+		ssize_t length;
+	} lists[2];
+};
 
+/* As the user: a FUSE server may not answer anybody else. */
+static int read_appearance(int lower, struct appearance *appearance)
+{
+	static const char *const names[] = { "system.posix_acl_access",
+					     "system.posix_acl_default" };
+	char path[32];
+
+	if (fstatat(lower, "", &appearance->status, AT_EMPTY_PATH) < 0)
+		return -errno;
 	/* the lower may be open as a path only, of which no attributes can be read directly */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", lower);
-	length = getxattr(path, name, list, sizeof(list));
-	if (length > 0)
-		fsetxattr(upper, name, list, (size_t)length, 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct access_list *list = &appearance->lists[i];
+
+		list->name = names[i];
+		list->length = getxattr(path, list->name, list->bytes, sizeof(list->bytes));
+	}
+	return 0;
 }
 
 /* The root of an overlay shows its upper layer's attributes: make them the lower's. */
-static int match_root(int lower, int upper)
+static int match_root(int upper, const struct appearance *appearance)
 {
-	struct stat status;
+	const struct stat *status = &appearance->status;
 
-	if (fstatat(lower, "", &status, AT_EMPTY_PATH) < 0 ||
-	    fchown(upper, status.st_uid, status.st_gid) < 0 ||
-	    fchmod(upper, status.st_mode & 07777) < 0)
+	if (fchown(upper, status->st_uid, status->st_gid) < 0 ||
+	    fchmod(upper, status->st_mode & 07777) < 0)
 		return -errno;
-	copy_list(lower, upper, "system.posix_acl_access");
-	copy_list(lower, upper, "system.posix_acl_default");
-	if (futimens(upper, (const struct timespec[]){ status.st_atim, status.st_mtim }) < 0)
+	for (size_t i = 0; i < 2; i++) {
+		const struct access_list *list = &appearance->lists[i];
+
+		if (list->length > 0)
+			fsetxattr(upper, list->name, list->bytes, (size_t)list->length, 0);
+	}
+	if (futimens(upper, (const struct timespec[]){ status->st_atim, status->st_mtim }) < 0)
 		return -errno;
 	return 0;
 }
@@ -128,12 +148,17 @@ static int make_directory(int parent, const char *name)
 static int open_layers(struct view *view, const struct plan_node *node, struct layers *layers,
 		       struct problem *problem)
 {
+	struct appearance appearance;
 	char name[24];
-	int error = 0;
+	int error;
 
 	layers->lower = open_lower(view, node->path, problem);
 	if (layers->lower < 0)
 		return layers->lower;
+	error = read_appearance(layers->lower, &appearance);
+	if (error)
+		return problem_set(problem, -error, "cannot look at %s: %s", node->path,
+				   strerror(-error));
 	authority_as_root(view->authority);
 	snprintf(name, sizeof(name), "upper%u", view->layers);
 	layers->upper = make_directory(view->store, name);
@@ -142,7 +167,7 @@ static int open_layers(struct view *view, const struct plan_node *node, struct l
 	if (layers->upper < 0 || layers->work < 0)
 		error = layers->upper < 0 ? layers->upper : layers->work;
 	else
-		error = match_root(layers->lower, layers->upper);
+		error = match_root(layers->upper, &appearance);
 	authority_mounting(view->authority);
 	if (error)
 		return problem_set(problem, -error, "cannot prepare the private layer of %s: %s",
