@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "exits/streams.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 #include "view/survey.h"
 
 static const char *const names[] = { "standard input", "standard output", "standard error" };

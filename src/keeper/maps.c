@@ -13,7 +13,7 @@
 #include "authority/authority.h"
 #include "base/cleanup.h"
 #include "keeper/maps.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 
 int maps_user_namespaces(void)
 {

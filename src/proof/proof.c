@@ -13,7 +13,7 @@
 #include "paths.h"
 #include "proof/proof.h"
 #include "proof/walk.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 
 #define FINGERPRINT_MAX 4096
 

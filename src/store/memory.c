@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "store/store.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 
 #define INODES_LEAST 1024
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 #include "view/view.h"
 
 #define GROUP_TTY 5 /* the same in every distribution; terminals are written to by its members */

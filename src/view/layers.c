@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 #include "view/view.h"
 
 #ifndef MOUNT_ATTR_NOSYMFOLLOW

@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 #include "view/survey.h"
 
 /* File systems that answer from this machine alone. Everything else may hang. */

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 #include "view/view.h"
 
 __attribute__((format(printf, 2, 3))) static void say(const struct view *view, const char *format,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* File system contexts and mounts by descriptor: the calls of the new mount API with their errors. */
-#ifndef PRIVEXEC_VIEW_FILESYSTEM_H
-#define PRIVEXEC_VIEW_FILESYSTEM_H
+#ifndef PRIVEXEC_BASE_FILESYSTEM_H
+#define PRIVEXEC_BASE_FILESYSTEM_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "view/filesystem.h"
+#include "base/filesystem.h"
 
 /* The kernel's last words about @context ("e overlay: ..."), without their level; or nothing. */
 static void last_words(int context, char *buffer, size_t size)
