@@ -38,8 +38,15 @@ static bool line_is_mountinfo(const char *line)
 	return line != NULL;
 }
 
-/* Checks every line of @stream and copies it to *@ret_text, which is the caller's to free. */
-static int read_lines(FILE *stream, const char *name, char **ret_text, size_t *ret_size,
+/* A table as text, every line of which was checked. */
+struct table_text {
+	char *bytes;
+	size_t size;
+	unsigned lines;
+};
+
+/* Checks every line of @stream and copies it; the bytes of *ret_text are the caller's to free. */
+static int read_lines(FILE *stream, const char *name, struct table_text *ret_text,
 		      struct problem *problem)
 {
 	struct line_reader reader = { stream, name, 0 };
@@ -62,7 +69,8 @@ static int read_lines(FILE *stream, const char *name, char **ret_text, size_t *r
 			return problem_set(problem, E2BIG,
 					   "%s has more than %d mounts or %d MiB; unmount some",
 					   name, MOUNTS_MAX, MOUNT_TABLE_MEBIBYTES);
-		fprintf(copy, "%s\n", line);
+		if (fprintf(copy, "%s\n", line) < 0)
+			return problem_set(problem, ENOMEM, "no memory to read %s", name);
 	}
 	if (r < 0)
 		return r;
@@ -70,8 +78,7 @@ static int read_lines(FILE *stream, const char *name, char **ret_text, size_t *r
 	copy = NULL;
 	if (r != 0 || !text)
 		return problem_set(problem, ENOMEM, "no memory to read %s", name);
-	*ret_text = text;
-	*ret_size = size;
+	*ret_text = (struct table_text){ text, size, reader.line };
 	text = NULL;
 	return 0;
 }
@@ -161,11 +168,11 @@ static int take_entries(struct libmnt_table *parsed, const char *name, struct mo
 }
 
 /* Parses @text with libmount into @table. */
-static int parse_text(char *text, size_t size, const char *name, struct mount_table *table,
+static int parse_text(const struct table_text *text, const char *name, struct mount_table *table,
 		      struct problem *problem)
 {
 	struct libmnt_table *parsed = mnt_new_table();
-	FILE *stream = fmemopen(text, size, "r");
+	FILE *stream = fmemopen(text->bytes, text->size, "r");
 	int r;
 
 	if (!parsed || !stream) {
@@ -175,6 +182,10 @@ static int parse_text(char *text, size_t size, const char *name, struct mount_ta
 		r = mnt_table_parse_stream(parsed, stream, name);
 		if (r != 0)
 			r = problem_set(problem, EINVAL, "a line of %s cannot be understood", name);
+		/* libmount can lose a line for want of memory; what is mounted there would show */
+		else if ((unsigned)mnt_table_get_nents(parsed) != text->lines)
+			r = problem_set(problem, EIO, "%s has %u lines of which %d were read", name,
+					text->lines, mnt_table_get_nents(parsed));
 		else
 			r = take_entries(parsed, name, table, problem);
 	}
@@ -213,15 +224,15 @@ int mount_table_read(FILE *stream, const char *name, struct mount_table *ret_tab
 		     struct problem *problem)
 {
 	struct mount_table table = { 0 };
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
+	struct table_text text = { 0 };
 	int r;
 
-	r = read_lines(stream, name, &text, &size, problem);
+	r = read_lines(stream, name, &text, problem);
 	if (r < 0)
 		return r;
-	if (size > 0)
-		r = parse_text(text, size, name, &table, problem);
+	if (text.lines > 0)
+		r = parse_text(&text, name, &table, problem);
+	free(text.bytes);
 	if (r == 0)
 		r = keep_visible(&table, problem);
 	if (r < 0) {

@@ -42,7 +42,7 @@ static void write_file(const char *name, const char *text)
 static int make_directory(void **state)
 {
 	(void)state;
-	strcpy(directory + strlen(directory) - 6, "XXXXXX");
+	memcpy(directory + strlen(directory) - 6, "XXXXXX", 6);
 	return mkdtemp(directory) && chmod(directory, 0755) == 0 ? 0 : -1;
 }
 

@@ -29,13 +29,13 @@ static void assert_visible(const char *text, const char *targets)
 	struct mount_table table = { 0 };
 	struct problem problem = { 0 };
 	char seen[1024] = "";
+	size_t used = 0;
 
 	if (read_text(text, strlen(text), &table, &problem) < 0)
 		fail_msg("%s", problem.text);
-	for (size_t i = 0; i < table.count; i++) {
-		strcat(seen, i > 0 ? " " : "");
-		strcat(seen, table.entries[i].target);
-	}
+	for (size_t i = 0; i < table.count && used < sizeof(seen); i++)
+		used += (size_t)snprintf(seen + used, sizeof(seen) - used, "%s%s", i > 0 ? " " : "",
+					 table.entries[i].target);
 	mount_table_free(&table);
 	assert_string_equal(seen, targets);
 }

@@ -852,7 +852,7 @@ static void json_says_the_same_as_the_plan(void **state)
 	(void)state;
 	assert_non_null(stream);
 	make_plan("names", WHO_USER, NULL, &recorded, &plan);
-	strcpy(plan.swap, "never (no swap active)");
+	snprintf(plan.swap, sizeof(plan.swap), "never (no swap active)");
 	plan.size_granted = 1 << 20;
 	assert_int_equal(plan_print_json(&plan, stream), 0);
 	fclose(stream);
