@@ -159,6 +159,8 @@ void init_start_command(struct init_state *init)
 	if (chdir("/") < 0)
 		give_up(init, "enter /", errno);
 	init->phase = PHASE_RUNNING;
+	if (init->early_key)
+		kill(-init->command.process, init->early_key);
 }
 
 /* The front is gone: nobody is left to see what the session does. */
@@ -196,12 +198,33 @@ static int time_left(const struct init_state *init)
 	return left < 0 ? 0 : (int)left;
 }
 
-static void drain_signals(int signals)
+/*
+ * A key that makes a signal, typed while init's own group is still in the foreground: it was meant
+ * for the command. A hang-up reaches init besides the foreground group, so it is passed on only
+ * when that is init's.
+ */
+static void take_key(struct init_state *init, const struct signalfd_siginfo *information)
 {
-	struct signalfd_siginfo information[8];
+	int number = (int)information->ssi_signo;
 
-	while (read(signals, information, sizeof(information)) > 0)
-		continue;
+	/* processes of the session can signal init too: that means nothing */
+	if (number == SIGCHLD || information->ssi_code != SI_KERNEL)
+		return;
+	if (number == SIGHUP && !inner_terminal_is_idle(&init->terminal))
+		return;
+	if (init->phase == PHASE_WAITING)
+		init->early_key = number;
+	else if (init->command.process > 0)
+		kill(-init->command.process, number);
+}
+
+static void take_signals(struct init_state *init)
+{
+	struct signalfd_siginfo information;
+
+	while (read(init->signals, &information, sizeof(information)) ==
+	       (ssize_t)sizeof(information))
+		take_key(init, &information);
 }
 
 static void serve(struct init_state *init)
@@ -228,7 +251,7 @@ static void serve(struct init_state *init)
 		if (polled[REPORT].revents)
 			command_read_report(&init->command);
 		if (polled[SIGNALS].revents || more) {
-			drain_signals(init->signals);
+			take_signals(init);
 			more = reap(init);
 		}
 		if (polled[FRONT].revents & POLLOUT)
@@ -242,18 +265,22 @@ static void serve(struct init_state *init)
 }
 
 /* Blocks every signal; what init must know comes by the descriptor that is returned. */
-static int take_signals(void)
+static int open_signals(void)
 {
 	struct sigaction action = { .sa_handler = SIG_DFL };
 	uint64_t all = UINT64_MAX;
-	sigset_t child;
+	sigset_t wanted;
 
 	/* an ignored SIGCHLD would reap children behind our back */
 	sigaction(SIGCHLD, &action, NULL);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, sizeof(all));
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGCHLD);
+	sigaddset(&wanted, SIGINT);
+	sigaddset(&wanted, SIGQUIT);
+	sigaddset(&wanted, SIGTSTP);
+	sigaddset(&wanted, SIGHUP);
+	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 static void silence_standard_streams(void)
@@ -278,7 +305,7 @@ _Noreturn void init_run(const struct init_context *context)
 	const char ready = INIT_READY;
 	int r;
 
-	init.signals = take_signals();
+	init.signals = open_signals();
 	if (init.signals < 0)
 		give_up(&init, "take signals", errno);
 	setsid(); /* fails when the keeper has made it a session leader already: as good */

@@ -30,8 +30,9 @@ struct init_state {
 	const struct init_context *context;
 	struct command command;
 	struct inner_terminal terminal;
-	int signals; /* signalfd */
-	int front;   /* -1 once it is gone */
+	int signals;   /* signalfd */
+	int early_key; /* signal of a key that was typed before the command was there, or 0 */
+	int front;     /* -1 once it is gone */
 	enum init_phase phase;
 	int64_t deadline; /* clock_milliseconds(), of PHASE_TERMINATED and PHASE_KILLED */
 	int32_t status;	  /* of the session */

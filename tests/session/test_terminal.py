@@ -244,13 +244,14 @@ def test_vim_draws_its_screen_writes_and_leaves_it_clean(shell, tmp_path):
 
 
 def test_vim_is_stopped_and_drawn_again(shell):
-    shell.type("$P -q vim -u NONE -N -c 'normal iabcdef'\n")
-    shell.shows("abcdef")
+    shell.type("$P -q vim -u NONE -N -c 'normal 5iabc'\n")
+    shell.shows("abcabcabcabcabc")
+    shell.settle(0.1)
     shell.type("\x1a")
     shell.expect("Stopped")
     shell.run("clear")
     shell.type("fg\n")
-    shell.shows("abcdef")
+    shell.shows("abcabcabcabcabc")
     shell.type(":q!\n")
     shell.expect(re.escape(PROMPT))
 
@@ -282,7 +283,7 @@ def test_top_shows_the_session_only(shell):
 
 @pytest.mark.skipif(not machine.shutil.which("tmux"), reason="tmux is not installed")
 def test_tmux_runs_inside(shell):
-    shell.type("$P -q tmux -f /dev/null new 'sh -c \"echo within; cat\"'\n")
+    shell.type("$P -q tmux -f /dev/null new 'sh -c \"echo with\\in; cat\"'\n")
     shell.shows("within")
     shell.shows("[0]")
     shell.type("typed\n")
