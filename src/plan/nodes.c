@@ -230,11 +230,14 @@ static bool decide_closed(const struct planning *planning, const struct mount_en
 	}
 	/* opening an automounter would mount, so nothing is known of it, and nothing need be */
 	if (strcmp(mount->type, "autofs") == 0) {
-		if (mounts_below(planning->mounts, mount->target, true))
+		bool below = mounts_below(planning->mounts, mount->target, true);
+
+		if (below && planning->facts->authority == AUTHORITY_USER_NAMESPACE)
 			node_decide(node, NODE_SKELETON,
 				    "an automounter: never triggered, what is mounted on it stays");
 		else
-			node_decide(node, NODE_COVER, "an automounter: never triggered");
+			node_decide(node, NODE_COVER, "an automounter: never triggered%s",
+				    below ? "; what is mounted on it is hidden too" : "");
 		return true;
 	}
 	if (!configuration->usr_mounts.automatic && !node->strict &&
