@@ -87,25 +87,34 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	return 0;
 }
 
+/* How this process acts now: changing credentials is not free, and most calls ask for the same. */
+static enum { ACTS_UNKNOWN, ACTS_AS_ROOT, ACTS_AS_USER, ACTS_MOUNTING } acts;
+
 static void become_root(const struct authority *authority)
 {
-	/* where no id is root's any more it takes CAP_SETUID and CAP_SETGID */
-	if (capability_set(authority->capabilities, authority->capabilities) < 0 ||
+	if (acts == ACTS_AS_ROOT)
+		return;
+	/* where no id is root's any more it takes CAP_SETUID and CAP_SETGID in effect */
+	if ((acts != ACTS_MOUNTING &&
+	     capability_set(authority->capabilities, authority->capabilities) < 0) ||
 	    setresgid((gid_t)-1, authority->root, (gid_t)-1) < 0 ||
-	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0 ||
-	    capability_set(authority->capabilities, authority->capabilities) < 0)
+	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0)
 		_exit(125);
+	acts = ACTS_AS_ROOT;
 }
 
+/* Ids are set before capabilities: leaving uid 0 takes those out of effect. */
 static void become_user(const struct authority *authority, uint64_t effective)
 {
 	uid_t other_uids = authority->exposed ? authority->uid : (uid_t)-1;
 	gid_t other_gids = authority->exposed ? authority->gid : (gid_t)-1;
+	bool ids = acts == ACTS_AS_ROOT || acts == ACTS_UNKNOWN;
 
-	if (setresgid(other_gids, authority->gid, other_gids) < 0 ||
-	    setresuid(other_uids, authority->uid, other_uids) < 0 ||
+	if ((ids && (setresgid(other_gids, authority->gid, other_gids) < 0 ||
+		     setresuid(other_uids, authority->uid, other_uids) < 0)) ||
 	    capability_set(effective, authority->capabilities) < 0)
 		_exit(125);
+	acts = effective ? ACTS_MOUNTING : ACTS_AS_USER;
 }
 
 void authority_expose(struct authority *authority)
@@ -124,6 +133,7 @@ void authority_shift(struct authority *authority)
 	int count;
 
 	authority_as_root(authority);
+	acts = ACTS_UNKNOWN; /* neither root nor user is who it was */
 	authority->uid = AUTHORITY_SHIFTED;
 	authority->gid = AUTHORITY_SHIFTED;
 	authority->root = AUTHORITY_SHIFTED;

@@ -12,6 +12,9 @@
 
 #include "store/empty.h"
 
+/* Each level holds a descriptor and a buffer on the stack. */
+#define DEPTH_MAX 16
+
 struct entry {
 	uint64_t inode;
 	int64_t offset;
@@ -35,24 +38,35 @@ static int move_up(int directory, const char *name, int root, uint64_t *number)
 	return -EEXIST;
 }
 
-/* Removes a file or an empty directory; which it is, tmpfs says. */
+/*
+ * Removes a file or an empty directory; which it is, tmpfs says. A file is cut to nothing first: its
+ * pages go even if somebody outside has it open.
+ */
 static bool remove_entry(int directory, const struct entry *entry)
 {
+	if (entry->type == DT_REG) {
+		int file = openat(directory, entry->name,
+				  O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+		if (file >= 0)
+			close(file);
+	}
 	return unlinkat(directory, entry->name, entry->type == DT_DIR ? AT_REMOVEDIR : 0) == 0;
 }
 
+static unsigned strip_below(int parent, const struct entry *entry, int root, unsigned depth,
+			    uint64_t *number, unsigned *left);
+
 /*
- * One pass over @directory. Files are removed; directories are removed if empty, else moved to the
- * root (or left, in the root itself, for empty_each()). Returns how many entries stayed in place
- * that should have gone.
+ * One pass over @directory, with those below it down to DEPTH_MAX levels; deeper ones are moved up to
+ * the root for a later pass. Returns how many entries went; *left counts those that stayed.
  */
-static unsigned strip(int directory, int root, uint64_t *number, unsigned *left)
+static unsigned strip(int directory, int root, unsigned depth, uint64_t *number, unsigned *left)
 {
-	char buffer[8192] __attribute__((aligned(8)));
+	char buffer[4096] __attribute__((aligned(8)));
 	unsigned gone = 0;
 	long length;
 
-	*left = 0;
 	lseek(directory, 0, SEEK_SET);
 	while ((length = syscall(SYS_getdents64, directory, buffer, sizeof(buffer))) > 0) {
 		for (long at = 0; at < length;) {
@@ -61,46 +75,34 @@ static unsigned strip(int directory, int root, uint64_t *number, unsigned *left)
 			at += entry->length;
 			if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
 				continue;
-			if (remove_entry(directory, entry) ||
-			    (directory != root &&
-			     move_up(directory, entry->name, root, number) == 0))
-				gone++;
+			if (!remove_entry(directory, entry))
+				gone += strip_below(directory, entry, root, depth, number, left);
 			else
-				*left += 1;
+				gone++;
 		}
 	}
 	return gone;
 }
 
-/* Empties each directory that lies in the root, by one pass. Returns how many entries went. */
-static unsigned empty_each(int root, uint64_t *number)
+/* A directory that is not empty: empties and removes it, or moves it out of the depths. */
+static unsigned strip_below(int parent, const struct entry *entry, int root, unsigned depth,
+			    uint64_t *number, unsigned *left)
 {
-	char buffer[8192] __attribute__((aligned(8)));
 	unsigned gone = 0;
-	long length;
+	int directory;
 
-	lseek(root, 0, SEEK_SET);
-	while ((length = syscall(SYS_getdents64, root, buffer, sizeof(buffer))) > 0) {
-		for (long at = 0; at < length;) {
-			struct entry *entry = (void *)(buffer + at);
-			unsigned left, removed;
-			int directory;
-
-			at += entry->length;
-			if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
-				continue;
-			directory = openat(root, entry->name,
-					   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-			if (directory < 0)
-				continue;
-			/* until a pass removes nothing: a listing that changes may skip entries */
-			do {
-				removed = strip(directory, root, number, &left);
-				gone += removed;
-			} while (removed > 0);
-			close(directory);
-		}
+	if (depth >= DEPTH_MAX && move_up(parent, entry->name, root, number) == 0)
+		return 1;
+	directory = depth >= DEPTH_MAX ? -1 :
+					 openat(parent, entry->name,
+						O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (directory >= 0) {
+		gone = strip(directory, root, depth + 1, number, left);
+		close(directory);
+		if (remove_entry(parent, entry))
+			return gone + 1;
 	}
+	*left += 1;
 	return gone;
 }
 
@@ -109,9 +111,10 @@ unsigned store_empty(int root)
 	uint64_t number = 0;
 	unsigned left, gone;
 
+	/* until a pass finds nothing: what was moved up, and what a changing listing skipped */
 	do {
-		gone = strip(root, root, &number, &left);
-		gone += empty_each(root, &number);
+		left = 0;
+		gone = strip(root, root, 0, &number, &left);
 	} while (gone > 0);
 	return left;
 }

@@ -5,7 +5,7 @@
 
 /*
  * Removes everything below the directory @root. Uses a fixed number of descriptors and no memory,
- * however deep the tree: a directory inside a directory is first moved up to @root. Goes on after
+ * however deep the tree: what lies too deep is first moved up to @root. Goes on after
  * errors; returns the number of entries that could not be removed.
  */
 unsigned store_empty(int root);
