@@ -89,18 +89,17 @@ static unsigned strip_below(int parent, const struct entry *entry, int root, uns
 			    uint64_t *number, unsigned *left)
 {
 	unsigned gone = 0;
-	int directory;
+	int directory = depth >= DEPTH_MAX ? -1 :
+					     openat(parent, entry->name,
+						    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-	if (depth >= DEPTH_MAX && move_up(parent, entry->name, root, number) == 0)
-		return 1;
-	directory = depth >= DEPTH_MAX ? -1 :
-					 openat(parent, entry->name,
-						O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (directory >= 0) {
 		gone = strip(directory, root, depth + 1, number, left);
 		close(directory);
 		if (remove_entry(parent, entry))
 			return gone + 1;
+	} else if (depth > 0 && move_up(parent, entry->name, root, number) == 0) {
+		return 1; /* too deep, or no descriptor was left */
 	}
 	*left += 1;
 	return gone;
