@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -21,14 +22,30 @@ class Worker:
         self.name = user.name if user else "root"
         self.home = user.home if user else Path("/root")
 
+    def environment(self, **more):
+        """What a login would set, and @more."""
+        return {"HOME": str(self.home), "USER": self.name, "LOGNAME": self.name,
+                "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "xterm",
+                "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", **more}
+
+    def command(self, argv, **more):
+        """The argument list by which root runs @argv as this worker, with @more in the environment."""
+        if self.user:
+            return self.user.command(argv, **self.environment(**more))
+        settings = [f"{key}={value}" for key, value in self.environment(**more).items()]
+        return ["env", "-i", *settings, *[str(word) for word in argv]]
+
     def run(self, argv, *, more=None, **options):
         """As machine.run(), as this worker, with a login's environment and @more."""
-        environment = {"HOME": str(self.home), "USER": self.name, "LOGNAME": self.name,
-                       "SHELL": "/bin/bash", "LANG": "C.UTF-8", "TERM": "xterm",
-                       "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                       **(more or {})}
-        options = {"env": environment, "cwd": self.home, **options}
+        options = {"env": self.environment(**(more or {})), "cwd": self.home, **options}
         return self.user.run(argv, **options) if self.user else machine.run(argv, **options)
+
+    def popen(self, argv, **options):
+        """As subprocess.Popen(), likewise."""
+        options = {"env": self.environment(), "cwd": self.home, "text": True, **options}
+        if self.user:
+            return self.user.popen(argv, **options)
+        return subprocess.Popen([str(word) for word in argv], **options)
 
     def session(self, argv, *options, **more):
         """The same in a session of its own, with @options of privexec."""
