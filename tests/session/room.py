@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A machine that is not as it should be: commands in a mount namespace of their own, in which things
+are mounted over what programs look at. The machine itself is left alone, and all of it goes with the
+last process."""
+
+import os
+import subprocess
+
+from livesession import read_line
+
+
+def inside(setup, argv):
+    """The words that run the shell lines @setup in a mount namespace of its own, as root, and then
+    @argv in it."""
+    return ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
+            f'{setup}\ncd /\nexec "$@"', "sh", *argv]
+
+
+def show(content, path):
+    """A line of setup: @content in place of the file @path."""
+    return f"printf '%s' '{content}' >/dev/shm/shown\nmount --bind /dev/shm/shown {path}"
+
+
+# So that show() leaves no file on the machine.
+OWN_SHM = "mount -t tmpfs tmpfs /dev/shm"
+
+
+class Room:
+    """Such a namespace that stays until close(), for several commands."""
+
+    def __init__(self, setup):
+        ours, theirs = os.pipe()
+        self._holder = subprocess.Popen(
+            inside(setup, ["sh", "-c", f"echo ready >&{theirs}; exec sleep 1000"]),
+            pass_fds=(theirs,), stdin=subprocess.DEVNULL)
+        os.close(theirs)
+        ready = read_line(ours, 10)
+        os.close(ours)
+        assert ready == "ready\n", f"cannot set the room up: {setup}"
+
+    def prefix(self):
+        """Words that run a command in it."""
+        return ["nsenter", "--mount", "--target", str(self._holder.pid), "--"]
+
+    def path(self, path):
+        """@path in it, as seen from outside."""
+        return f"/proc/{self._holder.pid}/root{path}"
+
+    def close(self):
+        self._holder.kill()
+        self._holder.wait()
