@@ -245,9 +245,9 @@ def kill_new_children(before):
 
 
 def missing(before):
-    """What was there @before and is no longer: mounts, swap, files. Sorted "kind: description"."""
+    """What was there @before and is no longer: mounts, swap. Sorted "kind: description"."""
     now = snapshot()
-    return sorted(f"{kind}: {item}" for kind in ("mount", "swap", "loop device")
+    return sorted(f"{kind}: {item}" for kind in ("mount", "swap")
                   for item in before[kind] - now[kind])
 
 
