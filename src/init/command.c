@@ -112,16 +112,20 @@ int command_enter_directory(const struct command *command)
 	return -error;
 }
 
+/*
+ * By system calls of our own: the C library keeps two signals from its callers, and its
+ * posix_spawn(), by which the keeper was started, leaves just these ignored.
+ */
 static void restore_signals(const struct request *request)
 {
 	for (int number = 1; number <= SIGNALS; number++) {
 		bool ignored = request->signals_ignored & 1ULL << (number - 1);
-		struct sigaction action = { .sa_handler = ignored ? SIG_IGN : SIG_DFL };
+		/* as the kernel has it: handler, flags, restorer, mask */
+		const unsigned long action[4] = { (unsigned long)(ignored ? SIG_IGN : SIG_DFL) };
 
-		/* KILL, STOP and the two that the C library keeps for itself refuse: no matter */
-		sigaction(number, &action, NULL);
+		/* KILL and STOP refuse: no matter */
+		syscall(SYS_rt_sigaction, number, action, NULL, sizeof(uint64_t));
 	}
-	/* not sigprocmask(), which leaves out those two */
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &request->signals_blocked, NULL,
 		sizeof(request->signals_blocked));
 }

@@ -13,9 +13,11 @@ uint64_t signals_ignored(void)
 	uint64_t mask = 0;
 
 	for (int number = 1; number <= SIGNALS; number++) {
-		struct sigaction action;
+		/* as the kernel has it: handler, flags, restorer, mask */
+		unsigned long action[4] = { 0 };
 
-		if (sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+		if (syscall(SYS_rt_sigaction, number, NULL, action, sizeof(uint64_t)) == 0 &&
+		    action[0] == (unsigned long)SIG_IGN)
 			mask |= signal_bit(number);
 	}
 	return mask;

@@ -175,6 +175,11 @@ static int send_request(const struct start *start, const struct request *request
 		r = channel_send(start->keeper, packet, (size_t)size, descriptors, (size_t)count);
 	for (int i = REQUEST_ARGUMENTS; i <= REQUEST_DIRECTORY; i++)
 		descriptor_close(&descriptors[i]);
+	if (r == -EFBIG)
+		return problem_set(
+			problem, EFBIG,
+			"the limit on file sizes is smaller than arguments and environment: "
+			"raise it (ulimit -f)");
 	/* a keeper that is gone already has said why, and that is read next */
 	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
 		return problem_set(problem, -r, "cannot send the request to the keeper: %s",
