@@ -289,7 +289,8 @@ def test_the_arguments_are_not_in_the_process_table(privexec):
     with start(privexec, "sh", "-c", "read x; exit 0; secret-word", "another-secret",
                stdin=subprocess.PIPE) as process:
         shown = lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes()
-        machine.wait_until(lambda: b"secret" not in shown())
+        machine.wait_until(lambda: shown().startswith(os.fsencode(privexec))
+                           and b"secret" not in shown())
         line = shown()
         process.stdin.close()
     assert b"secret" not in line
