@@ -3,7 +3,6 @@
 are mounted over what programs look at. The machine itself is left alone, and all of it goes with the
 last process."""
 
-import os
 import subprocess
 
 from livesession import read_line
@@ -29,13 +28,10 @@ class Room:
     """Such a namespace that stays until close(), for several commands."""
 
     def __init__(self, setup):
-        ours, theirs = os.pipe()
         self._holder = subprocess.Popen(
-            inside(setup, ["sh", "-c", f"echo ready >&{theirs}; exec sleep 1000"]),
-            pass_fds=(theirs,), stdin=subprocess.DEVNULL)
-        os.close(theirs)
-        ready = read_line(ours, 10)
-        os.close(ours)
+            inside(setup, ["sh", "-c", "echo ready; exec sleep 1000"]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        ready = read_line(self._holder.stdout.fileno(), 10)
         assert ready == "ready\n", f"cannot set the room up: {setup}"
 
     def prefix(self):
@@ -48,4 +44,5 @@ class Room:
 
     def close(self):
         self._holder.kill()
+        self._holder.stdout.close()
         self._holder.wait()
