@@ -100,7 +100,10 @@ def installation():
     """privexec built and installed below a directory of its own, with a configuration of its own."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to install")
-    prefix = Path(tempfile.mkdtemp(prefix="privexec-test-", dir="/usr/local/lib"))
+    for stale in Path("/usr/local/lib").glob("privexec-test-*-*"):  # of runs that were killed
+        if not Path("/proc", stale.name.split("-")[2]).exists():
+            shutil.rmtree(stale, ignore_errors=True)
+    prefix = Path(tempfile.mkdtemp(prefix=f"privexec-test-{os.getpid()}-", dir="/usr/local/lib"))
     prefix.chmod(0o755)
     build = machine.ROOT / "build-installed"
     try:
