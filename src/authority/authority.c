@@ -79,9 +79,9 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	ret_authority->capabilities = mask;
 	ret_authority->source = uid == 0 ? "root" : effective_uid == 0 ? "setuid" :
 								 "file capabilities";
-	/* set ids need CAP_SETUID and CAP_SETGID in effect */
-	if (capability_set(mask, mask) < 0 || setresuid(0, uid, 0) < 0 ||
-	    setresgid(ret_authority->gid, ret_authority->gid, 0) < 0)
+	/* needs both capabilities in effect; leaving uid 0 as effective one takes them out */
+	if (capability_set(mask, mask) < 0 ||
+	    setresgid(ret_authority->gid, ret_authority->gid, 0) < 0 || setresuid(0, uid, 0) < 0)
 		return problem_set(problem, errno, "cannot take user id 0: %s", strerror(errno));
 	authority_as_user(ret_authority);
 	return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -65,6 +67,16 @@ int confine_raise_loopback(struct problem *problem)
 	return 0;
 }
 
+/* The session keyring of the login is shared with all its other programs: have one of our own. */
+static int leave_keyring(struct problem *problem)
+{
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS)
+		return 0;
+	return problem_set(problem, errno,
+			   "cannot make a session keyring: %s%s", strerror(errno),
+			   errno == EDQUOT ? "; too many keys, raise kernel.keys.maxkeys" : "");
+}
+
 int confine_drop(const struct confinement *confinement, struct problem *problem)
 {
 	uint64_t keep = 0;
@@ -89,7 +101,7 @@ int confine_drop(const struct confinement *confinement, struct problem *problem)
 		error = -errno;
 	if (error)
 		return problem_set(problem, -error, "cannot drop privileges: %s", strerror(-error));
-	return 0;
+	return leave_keyring(problem);
 }
 
 int confine_forbid_core_dumps(struct problem *problem)

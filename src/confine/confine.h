@@ -31,7 +31,7 @@ int confine_raise_loopback(struct problem *problem);
 
 /*
  * Gives up everything: bounding set, ids, capabilities (but a short list for root, which counts in
- * the session's own user namespace only), no_new_privs. The parent's death becomes this process's
+ * the session's own user namespace only), the login's session keyring; no_new_privs. The parent's death becomes this process's
  * own. Nothing can be regained afterwards.
  */
 int confine_drop(const struct confinement *confinement, struct problem *problem);
