@@ -48,6 +48,14 @@ def _users_place(user):
         yield place
 
 
+@pytest.fixture(name="package_lock")
+def _package_lock():
+    """Nobody else installs anything meanwhile."""
+    with open("/var/lib/dpkg/lock-frontend", "r+b") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
+
+
 # --- files ------------------------------------------------------------------------------------
 
 def test_every_way_of_changing_files_gives_the_same_in_a_session(worker, place):
@@ -61,11 +69,11 @@ def test_every_way_of_changing_files_gives_the_same_in_a_session(worker, place):
     assert printed.count("\n") > 90
 
 
-def test_listings_of_usr_and_etc_agree(worker, place):
-    """Types, modes, owners, sizes, times and targets of all, link counts of all but directories (an
-    overlay gives 1 for some), checksums of every 200th file of moderate size."""
-    printed = same_work(worker, place, r"""
-        list() { find /usr /etc -path /usr/local/lib -prune -o "$@" 2>unreadable; }
+def test_listings_of_the_machines_files_agree(worker, place, package_lock):
+    """Of /etc, the package database and most of /usr: types, modes, owners, sizes, times and targets of all, link counts of all but directories (an
+    overlay gives 1 for some); checksums of every 200th file of moderate size."""
+    printed = same_work(worker, place, attempts=3, script=r"""
+        list() { find /etc /usr/bin /usr/sbin /usr/lib /usr/include /usr/games /var/lib/dpkg "$@" 2>unreadable; }
         { list ! -type d -printf '%p %y %m %U %G %n %s %T@ %l\n'
           list -type d -printf '%p %y %m %U %G %T@\n'; } | LC_ALL=C sort >list || true
         wc -l <list
@@ -108,24 +116,26 @@ def test_rsync_copies_the_same(worker, place):
 
 
 def test_sorting_200_megabytes_needs_temporary_files_and_gets_them(user, users_place):
-    """Lines from a counter by a Feistel-like permutation: each once, in no order, known when sorted."""
+    """Each number below a limit once, in no order, so that what comes out is known."""
     lines = 1_700_000
-    printed = same_work(user, users_place, f"""
+    done = user.session(["bash", "-euo", "pipefail", "-c", f"""
         export LC_ALL=C
         awk 'BEGIN {{ for (i = 0; i < {lines}; i++) printf "%09d %0108d\\n", (i * 7919) % {lines}, i }}' |
             sort -S 24M --parallel=2 -T . >sorted
         stat -c %s sorted
         sort -c sorted
-        cut -c 1-9 sorted | awk '$1 != NR - 1 {{ exit 1 }} END {{ print NR }}'""",
-        options=("--net=none", "--size=1200M"))
-    size, count = map(int, printed.split())
+        cut -c 1-9 sorted | awk '$1 != NR - 1 {{ exit 1 }} END {{ print NR }}'"""],
+        "--net=none", "--size=1200M", cwd=users_place, timeout=80)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    size, count = map(int, done.stdout.split())
     assert size >= 200e6 and count == lines
+    assert os.listdir(users_place) == []
 
 
 # --- programs ---------------------------------------------------------------------------------
 
 def test_git_clones_commits_packs_and_checks_as_outside(worker, place):
-    history(worker, place, commits=700)
+    history(worker, place, commits=350)
     printed = same_work(worker, place, r"""
         export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
         export GIT_AUTHOR_NAME=a GIT_COMMITTER_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_EMAIL=a@b
@@ -232,7 +242,7 @@ def test_sqlite_keeps_ten_thousand_rows_in_order(worker, place):
 
 
 def test_a_python_environment_can_be_made_and_used(user, users_place):
-    printed = same_work(user, users_place, r"""
+    done = user.session(["bash", "-euo", "pipefail", "-c", r"""
         /usr/bin/python3 -m venv environment
         . environment/bin/activate
         python -c 'import sys, sqlite3, ssl, json; print(sys.prefix != sys.base_prefix)'
@@ -240,10 +250,16 @@ def test_a_python_environment_can_be_made_and_used(user, users_place):
         mkdir package
         printf 'def answer():\n    return 42\n' >package/__init__.py
         python -c 'import package; print(package.answer())'
-        ls package/__pycache__
-        python -m zipfile -c package.zip package/__init__.py
-        PYTHONPATH=package.zip python -m compileall -q package && echo compiled""")
-    assert "True\npip==" in printed and "\n42\n" in printed
+        ls package/__pycache__ | wc -l
+        python -m zipfile -c package.zip package/
+        cd /; PYTHONPATH=$OLDPWD/package.zip python -c 'import package; print(package.__file__)'"""],
+        "--net=none", cwd=users_place, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done
+    pip = user.run(["/usr/bin/python3", "-m", "ensurepip", "--version"], check=True).stdout.split()[1]
+    lines = done.stdout.splitlines()
+    assert lines[0] == "True" and f"pip=={pip}" in lines
+    assert lines[-3:] == ["42", "1", f"{users_place}/package.zip/package/__init__.py"]
+    assert os.listdir(users_place) == []
 
 
 def test_images_are_converted_to_the_same_pixels(user, users_place):
@@ -321,41 +337,43 @@ def test_root_makes_users_who_log_in_and_are_gone_afterwards(root):
 
 # --- the host ---------------------------------------------------------------------------------
 
-@pytest.fixture(name="package_lock")
-def _package_lock():
-    """Nobody else installs anything meanwhile."""
-    with open("/var/lib/dpkg/lock-frontend", "r+b") as lock:
-        fcntl.lockf(lock, fcntl.LOCK_EX)
-        yield
-
-
+# every kind of change, as far as the worker may; the last one takes the ground from under the shell
 RUIN = r"""
     cd /
-    find /etc /usr/share/doc /opt /srv "$HOME" -type f -exec chmod 0 {} + 2>/dev/null
-    find /etc /usr/share/doc "$HOME" -exec touch -d @0 {} + 2>/dev/null
-    find /etc /boot /var/lib/dpkg "$HOME" -exec chown 1234:1234 {} + 2>/dev/null
-    for file in /etc/passwd /etc/hostname /usr/bin/env "$HOME"/.bashrc /var/lib/dpkg/status
+    find /etc /srv "$1" -type f -exec chmod 0 {} +
+    find /etc /usr/games "$1" -exec touch -d @0 {} +
+    find /etc /boot /var/lib/dpkg "$1" -exec chown 1234:1234 {} +
+    for file in /etc/passwd /etc/hostname /usr/bin/env "$1"/file /var/lib/dpkg/status
     do setfattr -n user.ruined -v 1 $file; setfacl -m u:1:rwx $file; echo ruined >>$file
-       ln $file $file.link; mv $file $file.moved
-    done 2>/dev/null
-    mkdir /usr/new /etc/new "$HOME"/new; mkfifo "$HOME"/fifo /etc/fifo
-    chmod 700 / /usr /etc "$HOME"
-    rm -rf /etc /usr/share /usr/games /opt /srv /boot /var/lib/dpkg "$HOME" /home
-    exec true
+       ln $file $file.link; mv $file $file.moved; mkfifo $file
+    done
+    mkdir /usr/new /etc/new "$1"/new
+    mv /usr/games /usr/lib/games
+    chmod 700 / /usr /etc "$1"
+    rm -rf /etc /usr/include /usr/share/doc /opt /srv /boot /var/lib/dpkg "$1" /home
+    ls -A "$1" /etc 2>/dev/null | wc -l
 """
 
 
 def test_a_session_that_ruins_everything_leaves_the_host_as_it_was(worker, place, package_lock):
-    """Checked over /etc, /usr, /opt, /boot, /srv, /root, the package database and the user's home:
-    names, contents, modes, owners, inodes, times with ctime, attributes. What is left out, and why:
-    trees.py."""
+    """Names, contents, modes, owners, inodes, times with ctime, attributes: by root, of /etc, /usr,
+    /opt, /boot, /srv, /root and the package database; by a user, of the home, /etc, /opt and /srv.
+    What is left out, and why: trees.py. What another program changed meanwhile does not count: it is
+    not there in three runs out of three."""
     (place / "file").write_text("here", encoding="ascii")
-    before = trees.host(worker.home)
-    assert len(before) > 10000
-    done = worker.session(["bash", "-c", RUIN + "echo ruined: $? $(ls -A $HOME / 2>/dev/null | wc -l)"
-                           .replace("exec true", "")], "--net=none", "--size=1G", timeout=60, cwd="/")
-    assert done.returncode in (0, 126, 127), done
-    assert trees.differences(before, trees.host(worker.home)) == []
+    home = worker.home if worker.user else place  # root's may be as large as it likes
+    look = (lambda: trees.snapshot(worker.home, "/etc", "/opt", "/srv")) if worker.user else trees.host
+    after, differences = look(), ["not run"]
+    assert str(place / "file") in after
+    for _ in range(3):
+        before = after
+        done = worker.session(["bash", "-c", RUIN, "-", home], "--net=none", "--size=1G", timeout=60, cwd="/")
+        assert worker.user or done.stdout == "0\n", done
+        after = look()
+        differences = trees.differences(before, after)
+        if not differences:
+            break
+    assert differences == []
 
 
 def test_names_made_in_shared_directories_are_not_on_the_host(worker):
