@@ -167,7 +167,8 @@ class Session:
             self.process.kill()
             self.process.wait()
         self.process.stderr.close()
-        self.gone()
+        # where keeper and sweeper were killed, the directory stays until the next start
+        self.gone(2)
 
 
 def weakened(directory, replacements):

@@ -191,6 +191,12 @@ def append(path):
         file.write(b"attacked\n")
 
 
+def overwrite(path):
+    descriptor = os.open(path, os.O_WRONLY)
+    os.pwrite(descriptor, b"attacked\n", 0)
+    os.close(descriptor)
+
+
 def listdir(path):
     os.listdir(path)
 
@@ -383,6 +389,7 @@ def nested_cgroup2(_=None):
         check(LIBC.unshare(NAMESPACES["cgroup"]))
         mount("cgroup2", "/mnt", "cgroup2")
         os.mkdir("/mnt/attack")
+        os.rmdir("/mnt/attack")
     nested(fresh)
 
 

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""File systems that users serve themselves: hostile ones, hanging ones, other people's."""
+
+import subprocess
+import time
+
+import pytest
+
+import attacker
+import machine
+
+OPEN_TO_ALL = ("-o", "allow_other")
+BOUNDED = 12
+
+
+@pytest.fixture(scope="module")
+def places(bench):
+    def make(name, owner=None):
+        path = bench.path / name
+        path.mkdir()
+        path.chmod(0o755)
+        if owner:
+            machine.run(["chown", f"{owner.uid}:{owner.gid}", path], check=True)
+        return path
+    return make
+
+
+@pytest.fixture
+def room():
+    """One for each test: whoever else on the machine touched a server that hangs would hang, too."""
+    made = attacker.Room()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def disk(bench):
+    """A block device that only root may open, and the file behind it."""
+    backing = bench.path / "disk.img"
+    backing.write_bytes(b"canary of the disk\n".ljust(1 << 16, b"\0"))
+    backing.chmod(0o600)
+    done = machine.run(["losetup", "--find", "--show", backing])
+    assert done.returncode == 0, done.stderr
+    device = done.stdout.strip()
+    yield device, backing, (7, int(device.removeprefix("/dev/loop")))
+    machine.run(["losetup", "-d", device])
+
+
+def start(room, front, user, command, timeout=60):
+    """Runs a session's @command and returns (output, seconds), where output ends by itself."""
+    began = time.monotonic()
+    done = room.run([front, "-q", "--net=none", "--", *command], user, timeout=timeout)
+    return done, time.monotonic() - began
+
+
+def plan(room, front, user, path):
+    done = room.run([front, "--dry-run", "--", "true"], user)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.split("\n")]
+    return next(line[0] for line in lines if len(line) > 1 and line[1] == str(path))
+
+
+def test_device_nodes_and_set_user_id_files_that_a_user_serves_are_dead(
+        room, bench, places, disk, installed, alice):
+    device, backing, number = disk
+    place = places("served-nodes")
+    room.serve(bench, "e", place, device=number, options=OPEN_TO_ALL)
+    attacks = [f"read:{place}/disk", f"overwrite:{place}/disk", f"read:{place}/null",
+               f"run_as_root:{place}/sh"]
+    # the control: the same file system beneath an overlay that has no flags of its own
+    bare = bench.path / "bare"
+    bare.mkdir()
+    room.sh(f"mount -t tmpfs t {bare} && mkdir {bare}/u {bare}/w {bare}/m && chmod 777 {bare}/u && "
+            f"mount -t overlay o {bare}/m -o lowerdir={place},upperdir={bare}/u,workdir={bare}/w")
+    control = attacker.outcome(room.run(bench.attack(
+        *[attack.replace(f"{place}/", f"{bare}/m/") for attack in attacks]), alice))
+    assert attacker.stopped(control) == set()
+    room.sh(f"umount {bare}/m {bare}; sync {backing}")
+    assert b"attacked" in backing.read_bytes()
+    machine.run(["dd", "if=/dev/zero", f"of={device}", "bs=64k", "count=1", "conv=fsync"],
+                check=True)
+    before = attacker.checksum(backing)
+    # also after the session has made a copy of its own of it ("copy-up")
+    script = (f"chmod 4755 {place}/sh; cp {place}/word {place}/word2; "
+              + " ".join(map(str, bench.attack(*attacks))))
+    done, _ = start(room, installed, alice, ["sh", "-c", script])
+    assert attacker.succeeded(attacker.outcome(done)) == set()
+    assert attacker.checksum(backing) == before
+
+
+def test_copying_up_makes_no_program_set_user_id(room, bench, installed, alice):
+    """root's set-user-id program, in a directory of the user's, changed in place."""
+    target = alice.home / "copied-up"
+    machine.run(["cp", bench.privileged, target], check=True)
+    target.chmod(0o4777)
+    try:
+        assert attacker.outcome(alice.run(bench.attack(f"run_as_root:{target}"))) == {
+            f"run_as_root:{target}": "done"}
+        script = (f"touch -c {target}; mv {target} {target}.2; ln {target}.2 {target}; "
+                  + " ".join(map(str, bench.attack(f"run_as_root:{target}"))))
+        done, _ = start(room, installed, alice, ["sh", "-c", script])
+        assert attacker.succeeded(attacker.outcome(done)) == set()
+    finally:
+        target.unlink()
+
+
+def test_the_user_s_own_server_serves_the_session(room, bench, places, installed, alice):
+    place = places("own", alice)
+    room.serve(bench, "e", place, user=alice)
+    assert room.run(["cat", place / "word"]).returncode != 0, "root is asked, too"
+    done, _ = start(room, installed, alice, ["cat", place / "word"])
+    assert done.stdout == "word\n" and plan(room, installed, alice, place) == "overlay"
+
+
+def test_another_user_s_server_is_covered_and_never_asked(room, bench, places, installed, alice,
+                                                          bob):
+    place = places("bobs", bob)
+    log = room.serve(bench, "h", place, user=bob)
+    log.write_text("")
+    assert plan(room, installed, alice, place) == "cover"
+    done, took = start(room, installed, alice, ["ls", place])
+    assert (done.returncode, done.stdout) == (0, "") and took < 5
+    assert log.read_text() == ""
+
+
+def test_layers_are_asked_for_as_the_user(room, bench, places, installed, alice):
+    """A server that answers nobody else, root least of all: as NFS with root_squash."""
+    place = places("squashed")
+    log = room.serve(bench, "c", place, only=alice.uid, options=OPEN_TO_ALL)
+    log.write_text("")
+    assert room.run(["cat", place / "word"]).returncode != 0
+    assert set(log.read_text().split()) == {"0"}
+    log.write_text("")
+    done, _ = start(room, installed, alice, ["cat", place / "word"])
+    assert done.stdout == "word\n" and plan(room, installed, alice, place) == "overlay"
+    assert set(log.read_text().split()) == {str(alice.uid)}
+
+
+@pytest.mark.parametrize("kind, count", [("h", 1), ("h", 3), ("l", 1)])
+def test_a_server_that_hangs_delays_the_start_and_no_more(kind, count, room, bench, places,
+                                                          installed, alice):
+    """The session starts, the mount is covered, and who reads the session's output sees its end."""
+    below = [places(f"hangs-{kind}{count}-{number}") for number in range(count)]
+    for place in below:
+        room.serve(bench, kind, place, options=OPEN_TO_ALL)
+    if kind == "h":  # the control: whoever looks there without privexec never comes back
+        with pytest.raises(subprocess.TimeoutExpired):
+            room.run(["timeout", "-s", "KILL", "30", "stat", below[0]], alice, timeout=1)
+    done, took = start(room, installed, alice, ["sh", "-c", "echo started"], timeout=20)
+    assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
+    assert took < BOUNDED
