@@ -292,6 +292,19 @@ static void conclude(struct session *session)
 		words_say("the report could not be written: %s", strerror(-r));
 }
 
+static void release(struct session *session)
+{
+	for (size_t i = 0; i < session->streams.relay_count; i++)
+		relay_close(&session->streams.relays[i]);
+	terminal_hang_up(&session->terminal);
+	resolver_close(&session->resolver);
+	descriptor_close(&session->start.keeper);
+	descriptor_close(&session->start.init);
+	descriptor_close(&session->signals);
+	if (session->report)
+		fclose(session->report);
+}
+
 static void wipe_arguments(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -320,5 +333,6 @@ int session_run(const struct options *options, const struct origin *origin, int 
 	serve(&session);
 	terminal_release(&session.terminal, session.terminal.taken);
 	conclude(&session);
+	release(&session);
 	return session.status;
 }
