@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -41,11 +40,17 @@ static void watch_both(int watch)
 		watch_directory(watch, target);
 }
 
-void resolver_open(struct resolver *ret_resolver)
+void resolver_note(struct resolver *resolver)
 {
-	ret_resolver->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (ret_resolver->watch >= 0)
-		watch_both(ret_resolver->watch);
+	if (stat(RESOLVER_FILE, &resolver->seen) < 0)
+		memset(&resolver->seen, 0, sizeof(resolver->seen));
+}
+
+void resolver_watch(struct resolver *resolver)
+{
+	resolver->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (resolver->watch >= 0)
+		watch_both(resolver->watch);
 }
 
 void resolver_close(struct resolver *resolver)
@@ -53,32 +58,11 @@ void resolver_close(struct resolver *resolver)
 	descriptor_close(&resolver->watch);
 }
 
-/* Did any of the pending events name a file called like ours or its target? */
-static bool concerns_us(int watch)
+static bool is_same(const struct stat *one, const struct stat *two)
 {
-	_cleanup_free_ char *target = realpath(RESOLVER_FILE, NULL);
-	const char *name = target ? strrchr(target, '/') + 1 : "";
-	union {
-		struct inotify_event event;
-		char bytes[4096];
-	} buffer;
-	bool concerned = false;
-	ssize_t got;
-
-	while ((got = read(watch, &buffer, sizeof(buffer))) > 0) {
-		for (ssize_t at = 0; at < got;) {
-			const struct inotify_event *event =
-				(const struct inotify_event *)(const void *)(buffer.bytes + at);
-
-			if (event->mask & IN_Q_OVERFLOW)
-				concerned = true;
-			else if (event->len > 0 && (strcmp(event->name, "resolv.conf") == 0 ||
-						    strcmp(event->name, name) == 0))
-				concerned = true;
-			at += (ssize_t)(sizeof(*event) + event->len);
-		}
-	}
-	return concerned;
+	return one->st_dev == two->st_dev && one->st_ino == two->st_ino &&
+	       one->st_size == two->st_size && one->st_mtim.tv_sec == two->st_mtim.tv_sec &&
+	       one->st_mtim.tv_nsec == two->st_mtim.tv_nsec;
 }
 
 int resolver_read(struct resolver *resolver)
@@ -86,15 +70,19 @@ int resolver_read(struct resolver *resolver)
 	_cleanup_close_ int file = -1;
 	_cleanup_free_ char *text = NULL;
 	struct stat status;
+	char events[4096];
 	ssize_t length;
 
-	if (!concerns_us(resolver->watch))
+	/* whatever happened in those directories: the file itself tells */
+	while (read(resolver->watch, events, sizeof(events)) > 0)
+		continue;
+	file = open(RESOLVER_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file < 0 || fstat(file, &status) < 0 || !S_ISREG(status.st_mode) ||
+	    is_same(&status, &resolver->seen))
 		return -1;
+	resolver->seen = status;
 	/* it may be a link to elsewhere now */
 	watch_both(resolver->watch);
-	file = open(RESOLVER_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (file < 0 || fstat(file, &status) < 0 || !S_ISREG(status.st_mode))
-		return -1;
 	text = malloc(RESOLVER_SIZE_MAX);
 	length = text ? pread(file, text, RESOLVER_SIZE_MAX, 0) : -1;
 	return length < 0 ? -1 : sealed_bytes("resolver", text, (size_t)length);

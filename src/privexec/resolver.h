@@ -7,16 +7,22 @@
 #ifndef PRIVEXEC_PRIVEXEC_RESOLVER_H
 #define PRIVEXEC_PRIVEXEC_RESOLVER_H
 
+#include <sys/stat.h>
+
 struct resolver {
-	int watch; /* inotify, -1: nothing is watched */
+	int watch;	  /* inotify, -1: nothing is watched */
+	struct stat seen; /* the file as the session has it */
 };
 
-/* Begins to watch. Where that fails, the session keeps the file it began with. */
-void resolver_open(struct resolver *ret_resolver);
+/* Notes what the file is now, when the session begins with it. */
+void resolver_note(struct resolver *resolver);
+
+/* Begins to watch. Where that fails, the session keeps the file it has. */
+void resolver_watch(struct resolver *resolver);
 
 /*
- * To be called when resolver->watch is readable. Returns a sealed copy of the file if it may have
- * changed (the caller's), else -1.
+ * To be called when resolver->watch is readable, and once after resolver_watch(). Returns a sealed
+ * copy of the file if it has changed (the caller's), else -1.
  */
 int resolver_read(struct resolver *resolver);
 

@@ -20,6 +20,12 @@
 /* How often the foreground group of the outer terminal is asked for while it is someone else's. */
 #define FOREGROUND_INTERVAL 300
 
+/*
+ * How long a session runs before the host's resolv.conf is watched. Letting go of an inotify
+ * descriptor takes the kernel up to 25 ms, which a short session is spared.
+ */
+#define RESOLVER_DELAY 2000
+
 /* The slots of poll(2). */
 enum { SIGNALS_SLOT, KEEPER_SLOT, INIT_SLOT, RESOLVER_SLOT, TERMINAL_SLOT };
 enum { RELAY_SLOT = TERMINAL_SLOT + 4, SLOTS = RELAY_SLOT + 2 * 3 };
@@ -47,9 +53,10 @@ static void go(struct session *session)
 		words_started(&session->started, options->verbose);
 	terminal_take(&session->terminal);
 	session_tell(session, MESSAGE_GO, NULL, 0, -1);
-	/* only now, since it costs time and the first moments of a session need none of it */
-	if (strncmp(session->started.network, "none", 4) != 0)
-		resolver_open(&session->resolver);
+	if (strncmp(session->started.network, "none", 4) == 0)
+		return;
+	resolver_note(&session->resolver);
+	session->watch_at = clock_milliseconds() + RESOLVER_DELAY;
 }
 
 /* Has everyone gone who could still print something? */
@@ -73,6 +80,15 @@ static bool any_idle_relay(const struct session *session)
 	return session->terminal.master >= 0 && is_idle(&session->terminal.out);
 }
 
+/* Is the outer terminal wanted while it is someone else's? */
+static bool awaits_foreground(const struct session *session)
+{
+	const struct terminal *terminal = &session->terminal;
+
+	return session->going && terminal->master >= 0 && terminal->wanted && !terminal->taken &&
+	       !terminal->over;
+}
+
 static int time_to_wait(const struct session *session)
 {
 	const struct terminal *terminal = &session->terminal;
@@ -86,9 +102,12 @@ static int time_to_wait(const struct session *session)
 		return any_idle_relay(session) ? 0 : -1;
 	if (terminal->over && terminal->taken && is_idle(&terminal->out))
 		return 0; /* it is given back as soon as nothing more is to be printed at once */
-	if (session->going && terminal->master >= 0 && terminal->wanted && !terminal->taken &&
-	    !terminal->over)
+	if (awaits_foreground(session))
 		return FOREGROUND_INTERVAL;
+	if (session->watch_at) {
+		left = session->watch_at - clock_milliseconds();
+		return left < 0 ? 0 : (int)left;
+	}
 	return -1;
 }
 
@@ -152,6 +171,14 @@ static void pass_resolver(struct session *session)
 	close(copy);
 }
 
+static void begin_watching(struct session *session)
+{
+	session->watch_at = 0;
+	resolver_watch(&session->resolver);
+	if (session->resolver.watch >= 0)
+		pass_resolver(session);
+}
+
 /* Nothing happened for a while: perhaps the outer terminal is ours again. */
 static void look_for_foreground(struct session *session)
 {
@@ -195,8 +222,10 @@ static void serve(struct session *session)
 			pass_resolver(session);
 		if (session->is_started && session->is_ready && !session->going && !session->over)
 			go(session);
-		if (ready == 0 && timeout == FOREGROUND_INTERVAL)
+		if (ready == 0 && awaits_foreground(session))
 			look_for_foreground(session);
+		if (session->watch_at && clock_milliseconds() >= session->watch_at)
+			begin_watching(session);
 	}
 }
 

@@ -34,8 +34,9 @@ struct session {
 	bool over;		   /* nothing more comes: relay what is left and leave */
 	bool abandoned;		   /* leave at once: a signal said so */
 	int64_t began;		   /* clock_milliseconds() when the request was sent */
-	int64_t give_up;	   /* then leave though init's channel is still open; 0: no limit */
-	int status;		   /* the exit status so far */
+	int64_t watch_at; /* then the host's resolv.conf is watched; 0: it is, or need not be */
+	int64_t give_up;  /* then leave though init's channel is still open; 0: no limit */
+	int status;	  /* the exit status so far */
 };
 
 /*
