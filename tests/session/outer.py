@@ -177,13 +177,16 @@ class Terminal:
 
 
 class Shell(Terminal):
-    """An outer bash with job control; $P is privexec."""
+    """An outer bash with job control, root's or @user's; $P is privexec. The terminal is root's: a
+    user has it open, but cannot open it again, as after su."""
 
-    def __init__(self, privexec, **options):
+    def __init__(self, privexec, user=None, **options):
         environment = {"PS1": PROMPT, "P": privexec, "PS0": "", "PROMPT_COMMAND": "",
-                       **options.pop("environment", {})}
-        super().__init__(["bash", "--norc", "--noprofile", "--noediting", "-i"],
-                         environment=environment, **options)
+                       "LC_ALL": "C.UTF-8", "HISTFILE": "", **options.pop("environment", {})}
+        argv = ["bash", "--norc", "--noprofile", "--noediting", "-i"]
+        if user:
+            argv = user.command(argv, **environment)
+        super().__init__(argv, environment=environment, **options)
         self.expect(re.escape(PROMPT))
 
 

@@ -544,3 +544,21 @@ def test_a_front_without_descriptors_or_memory_fails_in_one_line(privexec):
                               preexec_fn=lambda: resource.setrlimit(limit, (value, value)))
         assert done.returncode in (0, 125)
         assert len(done.stderr.splitlines()) == 1
+
+
+# --- what changes while a session runs
+
+def test_a_new_resolv_conf_of_the_host_reaches_the_session(privexec, tmp_path):
+    # in a mount namespace whose /etc is a copy, which can be changed without harm
+    script = """
+        cp -a /etc "$1/etc" && mount --bind "$1/etc" /etc
+        echo nameserver 192.0.2.1 >/etc/resolv.conf
+        "$2" -q --net=host sh -c 'cat /etc/resolv.conf; exec 3</etc/resolv.conf
+            for i in $(seq 60); do sleep 0.1; grep -q 192.0.2.2 /etc/resolv.conf && break; done
+            cat /etc/resolv.conf; cat <&3' &
+        sleep 0.5; echo nameserver 192.0.2.2 >/etc/resolv.new; mv /etc/resolv.new /etc/resolv.conf
+        wait"""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), privexec],
+                          stdout=subprocess.PIPE, timeout=30, check=True)
+    # a program that has the file open sees the new one as well
+    assert done.stdout.decode() == "nameserver 192.0.2.1\n" + 2 * "nameserver 192.0.2.2\n"

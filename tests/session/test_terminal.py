@@ -462,3 +462,62 @@ def test_terminal_modes_of_the_session_are_its_own(inner):
     inner.type("stty -icanon -echo; exit\n")
     inner.expect(re.escape(PROMPT))
     assert inner.modes()[3] & termios.ECHO
+
+
+# --- an ordinary user, at a terminal that is someone else's
+
+@pytest.fixture
+def users_shell(installed, alice):
+    with Shell(installed, user=alice, cwd=alice.home) as terminal:
+        yield terminal
+
+
+def test_a_terminal_that_cannot_be_opened_again_is_used_as_it_is(users_shell):
+    shell = users_shell
+    assert "Permission denied" in shell.run("echo >$(tty)")
+    before = shell.modes()
+    assert re.fullmatch(r"/dev/pts/\d+\r\n", shell.run("$P -q tty"))
+    shell.type("$P -q sh -c 'while read line; do echo \"read $line\"; done'\n")
+    find(shell, "sh")
+    shell.type("first\n")
+    shell.expect("read first")
+    shell.type("\x1a")
+    shell.expect("Stopped")
+    at_prompt(shell, before)
+    shell.type("fg\n")
+    shell.expect(r"fg\r\n.*?\r\n")
+    shell.type("again\n")
+    shell.expect("again\r\nread again")
+    shell.type("\x03")
+    at_prompt(shell, before)
+    shell.drawing = False
+    assert shell.run("$P -q sh -c 'seq 20000; printf end'").endswith("20000\r\nend")
+
+
+@pytest.mark.parametrize("victim", ["privexec-init", "cat"])
+def test_a_users_terminal_is_restored_when_a_process_is_killed(users_shell, victim):
+    before = users_shell.modes()
+    users_shell.type("$P -q cat\n")
+    assert machine.wait_until(lambda: users_shell.modes() != before)
+    find(users_shell, "cat")
+    os.kill(find(users_shell, victim), signal.SIGKILL)
+    at_prompt(users_shell, before)
+
+
+def test_control_z_during_the_start_is_not_lost(shell):
+    # wherever it meets the session: before the keeper's start, before the command's, after it
+    shell.run("echo warm; $P -q true")
+    for delay in range(0, 24, 3):
+        shell.type("$P -q sh -c 'sleep 60'\n")
+        shell.expect(r"sleep 60'\r\n")
+        machine.wait_until(lambda: "privexec" in children(shell.pid).values(), step=0.001)
+        shell.read(delay / 1000)
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.expect(re.escape(PROMPT))
+        shell.type("fg\n")
+        shell.expect(r"fg\r\n.*?\r\n")
+        find(shell, "sleep")
+        shell.type("\x03")
+        shell.expect(re.escape(PROMPT))
+        assert shell.run("echo $?") == "130\r\n"
