@@ -70,24 +70,29 @@ def test_every_way_of_changing_files_gives_the_same_in_a_session(worker, place):
 
 
 def test_listings_of_the_machines_files_agree(worker, place, package_lock):
-    """Of /etc, the package database and most of /usr: types, modes, owners, sizes, times and targets of all, link counts of all but directories (an
-    overlay gives 1 for some); checksums of every 200th file of moderate size."""
+    """Of /etc, the package database and most of /usr: types, modes, owners, sizes, times and targets
+    of all, link counts of all but directories (an overlay gives 1 for some); checksums of every 200th
+    file of moderate size."""
     printed = same_work(worker, place, attempts=3, script=r"""
-        list() { find /etc /usr/bin /usr/sbin /usr/lib /usr/include /usr/games /var/lib/dpkg "$@" 2>unreadable; }
+        list() {
+            find /etc /usr/bin /usr/sbin /usr/lib /usr/include /usr/games /var/lib/dpkg "$@" 2>unreadable
+        }
         { list ! -type d -printf '%p %y %m %U %G %n %s %T@ %l\n'
           list -type d -printf '%p %y %m %U %G %T@\n'; } | LC_ALL=C sort >list || true
         wc -l <list
         sha256sum <list
         sed s/.*find:// unreadable | sort
-        awk '$2 == "f" && $7 > 0 && $7 < 1000000 && $1 !~ /\\/' list | awk 'NR % 200 == 1 {print $1}' >sample
+        awk '$2 == "f" && $7 > 0 && $7 < 1000000 && $1 !~ /\\/' list |
+            awk 'NR % 200 == 1 {print $1}' >sample
         xargs -a sample sha256sum 2>&1 | sha256sum
         wc -l <sample""")
     assert int(printed.split()[0]) > 10000
 
 
-def test_archives_made_inside_are_those_made_outside(worker, place):
+def test_archives_made_inside_are_those_made_outside(worker, place, package_lock):
     """tar finds hard links by inode numbers and link counts, and stores owners, modes and times."""
-    printed = same_work(worker, place, r"""
+    printed = same_work(worker, place, attempts=3, script=r"""
+        rm -rf out some.tar
         tar --sort=name --acls --xattrs -cf - /etc /usr/include /usr/lib/git-core 2>errors |
             sha256sum || true
         sort errors
@@ -101,8 +106,9 @@ def test_archives_made_inside_are_those_made_outside(worker, place):
     assert "the same\nequal\n" in printed
 
 
-def test_rsync_copies_the_same(worker, place):
-    same_work(worker, place, r"""
+def test_rsync_copies_the_same(worker, place, package_lock):
+    same_work(worker, place, attempts=3, script=r"""
+        rm -rf copy first second
         rsync -aHAX --numeric-ids /etc/ copy/ >log 2>&1 || echo $?
         { find copy ! -type d -printf '%p %y %m %U %G %n %s %T@ %l\n'
           find copy -type d -printf '%p %m %U %G\n'; } | LC_ALL=C sort | sha256sum
@@ -120,7 +126,8 @@ def test_sorting_200_megabytes_needs_temporary_files_and_gets_them(user, users_p
     lines = 1_700_000
     done = user.session(["bash", "-euo", "pipefail", "-c", f"""
         export LC_ALL=C
-        awk 'BEGIN {{ for (i = 0; i < {lines}; i++) printf "%09d %0108d\\n", (i * 7919) % {lines}, i }}' |
+        awk 'BEGIN {{ for (i = 0; i < {lines}; i++)
+            printf "%09d %0108d\\n", (i * 7919) % {lines}, i }}' |
             sort -S 24M --parallel=2 -T . >sorted
         stat -c %s sorted
         sort -c sorted
@@ -298,7 +305,8 @@ def test_root_installs_a_package_that_is_gone_afterwards(root):
         export DEBIAN_FRONTEND=noninteractive
         rm -f /var/lib/man-db/auto-update  # the index of manual pages takes ten seconds
         install() {{ apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0 {package}; }}
-        {{ install || {{ apt-get update -q && install; }}; }} >/tmp/log 2>&1 || {{ cat /tmp/log; exit 1; }}
+        {{ install || {{ apt-get update -q && install; }}; }} >/tmp/log 2>&1 ||
+            {{ cat /tmp/log; exit 1; }}
         dpkg-query -W -f '${{Status}}\\n' {package}
         dpkg -V {package} && echo verified
         dpkg -L {package} | while read -r path; do ls -d "$path"; done | wc -l
@@ -367,7 +375,8 @@ def test_a_session_that_ruins_everything_leaves_the_host_as_it_was(worker, place
     assert str(place / "file") in after
     for _ in range(3):
         before = after
-        done = worker.session(["bash", "-c", RUIN, "-", home], "--net=none", "--size=1G", timeout=60, cwd="/")
+        done = worker.session(["bash", "-c", RUIN, "-", home], "--net=none", "--size=1G", timeout=60,
+                              cwd="/")
         assert worker.user or done.stdout == "0\n", done
         after = look()
         differences = trees.differences(before, after)

@@ -46,4 +46,5 @@ def in_world(worker, arrange, argv, *, refuse=(), more=None, **options):
     if refuse:
         command = ["/usr/bin/python3", HERE / "older_kernel.py", *refuse, "--", *command]
     return machine.run(["unshare", "--mount", "--propagation", "private", "bash", "-euc",
-                        arrange + '\nexec "$@"', "-", *command], **{"cwd": "/", "errors": "surrogateescape", **options})
+                        arrange + '\nexec "$@"', "-", *command],
+                       **{"cwd": "/", "errors": "surrogateescape", **options})
