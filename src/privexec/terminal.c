@@ -93,9 +93,22 @@ bool terminal_is_foreground(const struct terminal *terminal)
 	return group < 0 || group == getpgrp();
 }
 
-static size_t filter_output(void *filter, char *bytes, size_t size)
+/* Does the outer terminal, in its present modes, make CR LF of LF? */
+static bool returns_by_itself(const struct terminal *terminal)
 {
-	return output_filter_apply(filter, bytes, size);
+	struct termios modes;
+
+	return tcgetattr(terminal->control, &modes) == 0 && (modes.c_oflag & OPOST) &&
+	       (modes.c_oflag & ONLCR);
+}
+
+static size_t filter_output(void *context, char *bytes, size_t size)
+{
+	struct terminal *terminal = context;
+
+	/* another session in the same pipeline may have made it raw */
+	terminal->filter.outer_returns = !terminal->taken && returns_by_itself(terminal);
+	return output_filter_apply(&terminal->filter, bytes, size);
 }
 
 int terminal_attach(struct terminal *terminal, int master)
@@ -108,8 +121,6 @@ int terminal_attach(struct terminal *terminal, int master)
 	fcntl(master, F_SETFL, O_NONBLOCK);
 	terminal_resize(terminal);
 	if (tcgetattr(terminal->control, &modes) == 0) {
-		terminal->returns = (modes.c_oflag & OPOST) && (modes.c_oflag & ONLCR);
-		terminal->filter.outer_returns = terminal->returns;
 		/* a lazy command is in the background only to see when it reads */
 		if (terminal->lazy)
 			modes.c_lflag &= ~(tcflag_t)TOSTOP;
@@ -124,7 +135,7 @@ int terminal_attach(struct terminal *terminal, int master)
 	terminal->out.sink_blocks = blocks;
 	terminal->out.outward = true;
 	terminal->out.filter = filter_output;
-	terminal->out.filter_context = &terminal->filter;
+	terminal->out.filter_context = terminal;
 	return r;
 }
 
@@ -150,7 +161,6 @@ bool terminal_take(struct terminal *terminal)
 	if (tcsetattr(terminal->control, TCSANOW, &modes) < 0)
 		return false;
 	terminal->taken = true;
-	terminal->filter.outer_returns = false;
 	words_set_raw(true);
 	terminal_resize(terminal);
 	return true;
@@ -158,7 +168,6 @@ bool terminal_take(struct terminal *terminal)
 
 void terminal_release(struct terminal *terminal, bool flush)
 {
-	terminal->filter.outer_returns = terminal->returns;
 	words_set_raw(false);
 	if (!terminal->has_saved)
 		return;

@@ -26,7 +26,6 @@ struct terminal {
 	int control;	/* the outer one, for its modes and size */
 	int master;	/* -1 before the session made one, and once it is hung up */
 	bool has_saved; /* @saved are modes that the outer one was not given back yet */
-	bool returns;	/* the outer one makes CR LF of LF when it is not raw */
 	struct termios saved; /* the outer one's modes before it was taken */
 	struct relay in, out;
 	struct output_filter filter;

@@ -338,6 +338,33 @@ def test_output_to_a_terminal_that_is_not_raw_is_not_returned_twice(shell):
         "one\r\ntwo\r\n"
 
 
+def test_two_sessions_in_one_pipeline_share_the_terminal(shell):
+    before = shell.modes()
+    shell.type("$P -q cat | $P -q sed 's/^/> /;s/$/\\n./'\n")
+    assert machine.wait_until(lambda: shell.modes() != before)
+    shell.type("one\ntwo\n\x04")
+    shell.expect("> one\r\n\\.\r\n> two\r\n\\.\r\n")
+    at_prompt(shell, before)
+
+
+def test_a_front_stopped_by_force_is_continued_by_fg_and_bg(shell):
+    before = shell.modes()
+    shell.type("$P -q sh -c 'while read x; do echo \"got $x\"; done'\n")
+    find(shell, "sh")
+    for _ in range(2):
+        os.kill(find(shell, "privexec"), signal.SIGSTOP)
+        shell.expect("Stopped")
+        shell.expect(re.escape(PROMPT))
+        shell.run("bg; sleep 0.1")
+        shell.type("fg\n")
+        shell.expect(r"fg\r\n.*?\r\n")
+        assert machine.wait_until(shell.is_raw)
+        shell.type("this\n")
+        shell.expect("got this")
+    shell.type("\x04")
+    at_prompt(shell, before)
+
+
 def test_nothing_typed_at_the_session_is_left_for_the_shell(shell):
     # answers of the terminal, asked for by the session, would be typed into the shell
     shell.type("$P -q sh -c 'stty -echo; echo begun; sleep 0.5'\n")
