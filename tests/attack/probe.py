@@ -356,9 +356,8 @@ def nested_reveal(argument):
     place, hidden = argument.split(",")
 
     def look():
-        os.makedirs("/tmp/reveal", exist_ok=True)
-        mount(place, "/tmp/reveal", None, MS_BIND)
-        read(f"/tmp/reveal/{hidden}")
+        mount(place, "/mnt", None, MS_BIND)
+        read(f"/mnt/{hidden}")
     nested(look)
 
 
@@ -367,10 +366,9 @@ def reveal(argument):
 
     def look():
         check(LIBC.unshare(NAMESPACES["mnt"]))
-        os.makedirs("/tmp/reveal", exist_ok=True)
         mount(None, "/", None, MS_REC | 1 << 18)
-        mount(place, "/tmp/reveal", None, MS_BIND)
-        read(f"/tmp/reveal/{hidden}")
+        mount(place, "/mnt", None, MS_BIND)
+        read(f"/mnt/{hidden}")
     bare(look)
 
 

@@ -78,8 +78,6 @@ def test_process_one_would_be_open_if_it_were_dumpable(tmp_path, bench):
     front = attacker.weakened(tmp_path, [
         ("src/confine/confine.c", "prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)",
          "prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)")])
-    bench_front = bench.path / "weak"
-    bench_front.mkdir(exist_ok=True)
     attacks = ["environ:1", "maps:1", "root:1", "cwd:1", "exe:1", "fd:1", "vm_readv:1"]
     done = machine.run([front, "-q", "--net=none", "--", *bench.attack(*attacks)])
     assert attacker.succeeded(attacker.outcome(done)) >= {"root:1", "exe:1", "fd:1"}
