@@ -111,7 +111,11 @@ static int set_attributes(int mount, struct mount_attr *attributes)
 
 int filesystem_restrict(int mount, uint64_t attributes)
 {
-	struct mount_attr change = { .attr_set = attributes };
+	struct mount_attr change = {
+		.attr_set = attributes,
+		/* how access times are kept is one value of several bits: they are set as a whole */
+		.attr_clr = attributes & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0,
+	};
 
 	return set_attributes(mount, &change);
 }

@@ -59,8 +59,13 @@ static int reopen(int stream, const struct authority *authority)
 	if (!error)
 		error = filesystem_restrict(clone, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
 							   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
+	/*
+	 * Some files in /proc and /sys show more to whoever had privilege when they were opened, and go
+	 * on doing so: open with the user's rights and no more. Root's are what they are.
+	 */
+	if (authority->uid != 0)
+		authority_as_user(authority);
 	if (!error) {
-		/* whoever has it open for reading may open it for reading: no new right */
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", clone);
 		reopened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 		error = reopened < 0 ? -errno : 0;

@@ -30,7 +30,7 @@
 #include "control/channel.h"
 #include "exits/streams.h"
 #include "init/init.h"
-#include "keeper/descriptors.h"
+#include "base/descriptors.h"
 #include "keeper/maps.h"
 #include "keeper/process.h"
 #include "keeper/session.h"
@@ -115,7 +115,8 @@ static int inside_open_resolver(const struct session *session)
 	authority_as_root(&session->authority);
 	file = open("/etc/resolv.conf", O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	authority_as_user(&session->authority);
-	if (file >= 0 && (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)))
+	if (file >= 0 && (fstat(file, &status) < 0 || !S_ISREG(status.st_mode) ||
+			  !view_is_private(&session->plan, file)))
 		descriptor_close(&file);
 	return file;
 }

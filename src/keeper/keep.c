@@ -19,7 +19,7 @@
 #include "confine/capability.h"
 #include "control/channel.h"
 #include "init/init.h"
-#include "keeper/descriptors.h"
+#include "base/descriptors.h"
 #include "keeper/filter.h"
 #include "keeper/process.h"
 #include "keeper/session.h"

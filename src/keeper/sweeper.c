@@ -11,7 +11,7 @@
 #include "base/descriptor.h"
 #include "confine/capability.h"
 #include "control/channel.h"
-#include "keeper/descriptors.h"
+#include "base/descriptors.h"
 #include "keeper/filter.h"
 #include "keeper/process.h"
 #include "keeper/sweeper.h"

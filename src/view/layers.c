@@ -287,6 +287,9 @@ int layer_bind(struct view *view, const struct plan_node *node, struct problem *
 
 	if (opened < 0)
 		return opened;
+	if (node->kind == NODE_PASS && !is_mount_root(opened))
+		return problem_set(problem, ESTALE, "%s is no longer a mount point; try again",
+				   node->path);
 	clone = open_tree(opened, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (clone < 0)
 		error = -errno;

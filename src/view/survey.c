@@ -8,12 +8,16 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/filesystem.h"
+#include "base/descriptors.h"
 #include "view/survey.h"
+
+/* More mounts of servers than this are taken as hung. */
+#define CHILDREN_MAX 64
 
 /* File systems that answer from this machine alone. Everything else may hang. */
 static const char *const local[] = {
@@ -80,99 +84,128 @@ static bool to_look_at(const struct mount_entry *mount)
 	return strcmp(mount->type, "autofs") != 0;
 }
 
-/* What the looking child shares with its parent. */
-struct progress {
-	size_t at; /* the mount it is looking at; count when done */
-	struct mount_facts facts[];
-};
-
-static _Noreturn void look_in_child(struct mount_table *mounts, struct progress *progress,
-				    int user_namespace)
+/* Marks every mount that depends on somebody's server, by itself or because it lies below one. */
+static bool mark_risky(const struct mount_table *mounts, bool *risky)
 {
+	bool any = false;
+
+	for (size_t i = 0; i < mounts->count; i++) {
+		if (!survey_type_may_hang(mounts->entries[i].type))
+			continue;
+		any = true;
+		for (size_t k = 0; k < mounts->count; k++)
+			if (path_is_below(mounts->entries[k].target, mounts->entries[i].target))
+				risky[k] = true;
+	}
+	return any;
+}
+
+static _Noreturn void look_in_child(struct mount_entry *mount, struct mount_facts *ret_facts,
+				    int alive, int user_namespace)
+{
+	const int keep[] = { alive, user_namespace };
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 
+	/*
+	 * A request that is in a server's hands outlives even SIGKILL: such a child must hold nothing
+	 * that anybody waits for. Only what is kept here stays open.
+	 */
+	dup2(alive, 0);
+	dup2(alive, 1);
+	dup2(alive, 2);
 	/* a FUSE server without allow_other answers only those all of whose ids are its user's */
-	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (descriptors_keep_only(keep, 2) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
 		_exit(1);
-	for (size_t i = progress->at; i < mounts->count; i++) {
-		progress->at = i;
-		if (to_look_at(&mounts->entries[i]))
-			look_at(&mounts->entries[i], user_namespace);
-		progress->facts[i] = mounts->entries[i].facts;
-	}
-	progress->at = mounts->count;
+	look_at(mount, user_namespace);
+	*ret_facts = mount->facts;
 	_exit(0);
 }
 
-/* One child, until it is done or hangs. Returns 0 or a negative errno when none can be had. */
-static int look_once(struct mount_table *mounts, struct progress *progress, int milliseconds,
-		     int user_namespace)
+/* A child for each, all at once. Returns how many there are; their pids in @children. */
+static size_t start_children(struct mount_table *mounts, const bool *risky,
+			     struct mount_facts *facts, int alive, int user_namespace,
+			     pid_t *children)
 {
-	int ends[2];
-	pid_t child;
-	struct pollfd done;
+	size_t count = 0;
 
-	/* the child holds the writing end: its death is the end of file */
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	child = fork();
-	if (child < 0) {
-		close(ends[0]);
-		close(ends[1]);
-		return -errno;
+	for (size_t i = 0; i < mounts->count; i++) {
+		struct mount_entry *mount = &mounts->entries[i];
+
+		if (!to_look_at(mount) || !risky[i])
+			continue;
+		facts[i].reach = REACH_HUNG; /* until it says otherwise */
+		if (count == CHILDREN_MAX)
+			continue;
+		children[count] = fork();
+		if (children[count] == 0)
+			look_in_child(mount, &facts[i], alive, user_namespace);
+		count += children[count] > 0;
 	}
-	if (child == 0)
-		look_in_child(mounts, progress, user_namespace);
-	close(ends[1]);
-	done = (struct pollfd){ .fd = ends[0], .events = POLLIN };
-	if (poll(&done, 1, milliseconds) == 0)
-		kill(child, SIGKILL);
-	/* a child that even SIGKILL does not end at once is left to the kernel, not waited for */
-	for (int i = 0; i < 100 && waitpid(child, NULL, WNOHANG) == 0; i++)
-		poll(&done, 1, 10);
-	close(ends[0]);
-	return 0;
+	return count;
 }
 
-static int look_in_children(struct mount_table *mounts, int milliseconds, int user_namespace)
+/* Each child holds the writing end of a pipe: when all have ended the reading end says so. */
+static void wait_for_children(const pid_t *children, size_t count, int ended, int milliseconds)
 {
-	size_t size = sizeof(struct progress) + mounts->count * sizeof(struct mount_facts);
-	struct progress *progress = mmap(NULL, size, PROT_READ | PROT_WRITE,
-					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int error = 0;
+	struct pollfd all = { .fd = ended, .events = POLLIN };
+	const struct timespec pause = { .tv_nsec = 1000000 };
 
-	if (progress == MAP_FAILED)
-		return -errno;
-	while (!error && progress->at < mounts->count) {
-		size_t stuck;
-
-		error = look_once(mounts, progress, milliseconds, user_namespace);
-		stuck = progress->at;
-		if (stuck < mounts->count) {
-			progress->facts[stuck].reach = REACH_HUNG;
-			progress->at = stuck + 1;
-		}
+	if (poll(&all, 1, milliseconds) > 0) {
+		for (size_t i = 0; i < count; i++)
+			waitpid(children[i], NULL, 0);
+		return;
 	}
+	for (size_t i = 0; i < count; i++)
+		kill(children[i], SIGKILL);
+	nanosleep(&pause, NULL);
+	/* those that not even this ends are left to the kernel */
+	for (size_t i = 0; i < count; i++)
+		waitpid(children[i], NULL, WNOHANG);
+}
+
+static int look_in_children(struct mount_table *mounts, const bool *risky, int milliseconds,
+			    int user_namespace)
+{
+	size_t size = mounts->count * sizeof(struct mount_facts);
+	struct mount_facts *facts =
+		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t children[CHILDREN_MAX];
+	int ends[2];
+	size_t count;
+
+	if (facts == MAP_FAILED)
+		return -errno;
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		munmap(facts, size);
+		return -errno;
+	}
+	count = start_children(mounts, risky, facts, ends[1], user_namespace, children);
+	close(ends[1]);
+	wait_for_children(children, count, ends[0], milliseconds);
+	close(ends[0]);
 	for (size_t i = 0; i < mounts->count; i++)
-		mounts->entries[i].facts = progress->facts[i];
-	munmap(progress, size);
-	return error;
+		if (risky[i])
+			mounts->entries[i].facts = facts[i];
+	munmap(facts, size);
+	return 0;
 }
 
 int survey_mounts(struct mount_table *mounts, int milliseconds, int user_namespace)
 {
-	bool may_hang = false;
+	_cleanup_free_ bool *risky = calloc(mounts->count + 1, sizeof(*risky));
+	bool children;
 
+	if (!risky)
+		return -ENOMEM;
+	children = mark_risky(mounts, risky);
 	for (size_t i = 0; i < mounts->count; i++) {
-		mounts->entries[i].facts = (struct mount_facts){ .reach = REACH_FAILED };
-		may_hang |= survey_type_may_hang(mounts->entries[i].type) &&
-			    to_look_at(&mounts->entries[i]);
+		struct mount_entry *mount = &mounts->entries[i];
+
+		mount->facts = (struct mount_facts){ .reach = REACH_FAILED };
+		if (to_look_at(mount) && !risky[i])
+			look_at(mount, user_namespace);
 	}
-	if (may_hang)
-		return look_in_children(mounts, milliseconds, user_namespace);
-	for (size_t i = 0; i < mounts->count; i++)
-		if (to_look_at(&mounts->entries[i]))
-			look_at(&mounts->entries[i], user_namespace);
-	return 0;
+	return children ? look_in_children(mounts, risky, milliseconds, user_namespace) : 0;
 }

@@ -8,9 +8,10 @@
 /*
  * Fills the facts of every mount: looks at its root with the credentials that are in effect (so:
  * call it as the user, without capabilities), triggering no automount. Where a mount depends on
- * somebody's server (FUSE, NFS, ...) it is looked at in a child that is killed when it does not
- * answer within @milliseconds. @user_namespace: maps for which idmapping is tried, or -1 not to;
- * that needs CAP_SYS_ADMIN in effect. Returns 0 or a negative errno.
+ * somebody's server (FUSE, NFS, ...) it is looked at in a child of its own; those that have not
+ * answered after @milliseconds in all are killed, their mounts taken as hung. @user_namespace: maps
+ * for which idmapping is tried, or -1 not to; that needs CAP_SYS_ADMIN in effect. Returns 0 or a
+ * negative errno.
  */
 int survey_mounts(struct mount_table *mounts, int milliseconds, int user_namespace);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Reading back what was mounted: an invariant is checked where it has to hold, in the kernel. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "view/view.h"
@@ -111,4 +113,29 @@ int view_verify(const struct plan *plan, struct problem *problem)
 				   "fault of privexec, please report it",
 				   found, planned);
 	return error;
+}
+
+static bool mount_id(int directory, const char *path, uint64_t *ret_id)
+{
+	struct statx status;
+
+	if (statx(directory, path, AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW,
+		  STATX_MNT_ID, &status) < 0 ||
+	    !(status.stx_mask & STATX_MNT_ID))
+		return false;
+	*ret_id = status.stx_mnt_id;
+	return true;
+}
+
+bool view_is_private(const struct plan *plan, int file)
+{
+	uint64_t own, passed;
+
+	if (!mount_id(file, "", &own))
+		return false;
+	plan_for_each_node(node, plan)
+		if (node->kind == NODE_PASS &&
+		    (!mount_id(AT_FDCWD, node->path, &passed) || passed == own))
+			return false;
+	return true;
 }

@@ -36,6 +36,9 @@ int view_build(struct view *view, struct problem *problem);
  */
 int view_verify(const struct plan *plan, struct problem *problem);
 
+/* Does the open @file, of this view, lie on no mount that is the host's own? When unsure: no. */
+bool view_is_private(const struct plan *plan, int file);
+
 /* In layers.c: makes the mount of one node, unattached. Descriptor or negative errno. */
 int layer_overlay(struct view *view, const struct plan_node *node, struct problem *problem);
 int layer_bind(struct view *view, const struct plan_node *node, struct problem *problem);

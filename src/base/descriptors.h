@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The exact list of descriptors a process may have. */
-#ifndef PRIVEXEC_KEEPER_DESCRIPTORS_H
-#define PRIVEXEC_KEEPER_DESCRIPTORS_H
+#ifndef PRIVEXEC_BASE_DESCRIPTORS_H
+#define PRIVEXEC_BASE_DESCRIPTORS_H
 
 #include <stddef.h>
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "keeper/descriptors.h"
+#include "base/descriptors.h"
 
 #define KEEP_MAX 32
 
