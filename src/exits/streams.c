@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -121,4 +123,20 @@ int streams_admit(int *stream, int number, const struct mount_table *mounts,
 				   "a pipe: cat FILE | privexec ...",
 				   names[number], strerror(-error));
 	return 0;
+}
+
+void streams_shift(int stream, const struct authority *authority)
+{
+	struct statfs system;
+	struct stat status;
+
+	/* by what is cached: see file_type(); only pipes and FIFOs go on */
+	if (fcntl(stream, F_GETPIPE_SZ) < 0 || fstatfs(stream, &system) < 0 ||
+	    system.f_type != PIPEFS_MAGIC || fstat(stream, &status) < 0 || status.st_uid != 0)
+		return;
+	authority_as_root(authority);
+	/* its group stays: where this fails it cannot be opened anew, and nothing else is amiss */
+	if (fchown(stream, AUTHORITY_SHIFTED, (gid_t)-1) < 0)
+		errno = 0;
+	authority_as_user(authority);
 }

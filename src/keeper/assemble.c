@@ -38,13 +38,14 @@
 #include "view/view.h"
 
 /* How long the inside may take; a lower file system that hangs after the survey ends here. */
-#define INSIDE_MILLISECONDS 30000
+#define INSIDE_MILLISECONDS 10000
 
 /* What the inside says to the keeper while the session is being made, besides enum init_note. */
 enum inside_note {
-	INSIDE_WANTS_MAPS = 'u', /* made its user namespace; the keeper answers with one byte */
-	INSIDE_FAILED = 'E',	 /* text of the problem; it exits */
-	INSIDE_DEBUG = 'D',	 /* text */
+	INSIDE_CLOSED = 'u', /* the view stands, the last namespaces are entered; the keeper maps
+			      * ids where that is due and answers with one byte and the streams */
+	INSIDE_FAILED = 'E', /* text of the problem; it exits */
+	INSIDE_DEBUG = 'D',  /* text */
 };
 
 /* ---- inside: process 1, from here to init_run() ---- */
@@ -121,12 +122,18 @@ static int inside_open_resolver(const struct session *session)
 	return file;
 }
 
-static int inside_wait_for_maps(int keeper, struct problem *problem)
+/*
+ * Only now come the streams: a process that hangs in a dead file server's hands, which not even
+ * SIGKILL ends, must not keep those waiting who read what the command prints.
+ */
+static int inside_wait_for_streams(struct session *session, struct problem *problem)
 {
+	size_t count = 3;
 	char answer;
 
-	inside_say(INSIDE_WANTS_MAPS, "");
-	if (channel_receive(keeper, &answer, 1, NULL, NULL) != 1)
+	inside_say(INSIDE_CLOSED, "");
+	if (channel_receive(session->init_channel, &answer, 1,
+			    session->descriptors + REQUEST_STREAMS, &count) != 1)
 		return problem_set(problem, EPIPE, "the keeper is gone");
 	return 0;
 }
@@ -142,8 +149,8 @@ static int inside_close(struct session *session, struct problem *problem)
 	};
 	int error = confine_enter_namespaces(&confinement, &session->authority, problem);
 
-	if (!error && confinement.closing == CLOSING_IDENTITY)
-		error = inside_wait_for_maps(session->init_channel, problem);
+	if (!error)
+		error = inside_wait_for_streams(session, problem);
 	if (!error && confinement.own_network)
 		error = confine_raise_loopback(problem);
 	if (!error)
@@ -174,11 +181,11 @@ static void fill_context(const struct session *session, int resolver, struct ini
  * the store and the swapped user namespace. */
 static int inside_keep_descriptors(const struct session *session, struct problem *problem)
 {
-	int keep[REQUEST_DESCRIPTORS_MAX + 4];
-	size_t count = REQUEST_DESCRIPTORS_MAX;
+	int keep[REQUEST_STREAMS + 4];
+	size_t count = REQUEST_STREAMS;
 	int error;
 
-	memcpy(keep, session->descriptors, sizeof(session->descriptors));
+	memcpy(keep, session->descriptors, REQUEST_STREAMS * sizeof(*keep));
 	keep[count++] = session->init_channel;
 	keep[count++] = session->store.mount;
 	keep[count++] = session->store.directory;
@@ -224,10 +231,16 @@ static int admit_streams(struct session *session, struct problem *problem)
 {
 	int next = REQUEST_STREAMS, error = 0;
 
-	for (int i = 0; i < 3 && !error; i++)
-		if (session->request.streams[i] == STREAM_PASSED)
-			error = streams_admit(&session->descriptors[next++], i, &session->mounts,
-					      &session->authority, problem);
+	for (int i = 0; i < 3 && !error; i++) {
+		int *stream;
+
+		if (session->request.streams[i] != STREAM_PASSED)
+			continue;
+		stream = &session->descriptors[next++];
+		error = streams_admit(stream, i, &session->mounts, &session->authority, problem);
+		if (!error && session->plan.closing == CLOSING_SHIFTED)
+			streams_shift(*stream, &session->authority);
+	}
 	return error;
 }
 
@@ -338,7 +351,7 @@ static int clone_init(struct session *session, struct problem *problem)
 						    "too many processes?",
 				   strerror(-child));
 	session->init_pid = child;
-	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
+	for (size_t i = 0; i < REQUEST_STREAMS; i++)
 		descriptor_close(&session->descriptors[i]);
 	return sweeper_give(&session->sweeper, SWEEPER_INIT, &session->init_pidfd, 1, problem);
 }
@@ -389,22 +402,45 @@ static int serve_inside(const struct session *session, char awaited, struct prob
 	}
 }
 
-static int answer_maps(const struct session *session, struct problem *problem)
+static int give_streams(struct session *session, struct problem *problem)
 {
-	int error = serve_inside(session, INSIDE_WANTS_MAPS, problem);
+	int *streams = session->descriptors + REQUEST_STREAMS;
+	size_t count = 0;
+	int error;
+
+	while (count < 3 && streams[count] >= 0)
+		count++;
+	error = channel_send(session->init_channel, "m", 1, streams, count);
+	for (size_t i = 0; i < count; i++)
+		descriptor_close(&streams[i]);
+	if (error)
+		return problem_set(problem, -error, "the session's first process is gone");
+	return 0;
+}
+
+static int answer_maps(struct session *session, struct problem *problem)
+{
+	int error = serve_inside(session, INSIDE_CLOSED, problem);
 
 	if (error)
 		return error;
 	authority_as_root(&session->authority);
 	error = maps_write_identity(session->init_pid, problem);
 	authority_as_user(&session->authority);
-	return error ? error : channel_send(session->init_channel, "m", 1, NULL, 0);
+	return error ? error : give_streams(session, problem);
 }
 
 int session_await(struct session *session, struct problem *problem)
 {
-	int error = serve_inside(session, INIT_READY, problem);
+	int error = 0;
 
+	if (session->plan.closing != CLOSING_IDENTITY) {
+		error = serve_inside(session, INSIDE_CLOSED, problem);
+		if (!error)
+			error = give_streams(session, problem);
+	}
+	if (!error)
+		error = serve_inside(session, INIT_READY, problem);
 	/* what the view itself takes is not the session's doing */
 	if (!error)
 		error = store_usage(session->store.directory, &session->store.bytes_empty,

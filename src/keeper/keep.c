@@ -51,7 +51,10 @@ int session_confine(const struct session *session, struct problem *problem)
 			     session->sweeper.pidfd, session->sweeper.channel,
 			     session->swap.watch,   session->listener,
 			     session->cgroup.kill,  session->cgroup.events,
-			     session->store.directory };
+			     session->store.directory,
+			     session->descriptors[REQUEST_STREAMS],
+			     session->descriptors[REQUEST_STREAMS + 1],
+			     session->descriptors[REQUEST_STREAMS + 2] };
 	uint64_t capabilities = session->store.keep_capabilities;
 	int error = descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep));
 
