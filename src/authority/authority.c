@@ -28,6 +28,15 @@ static const struct needed {
 	{ CAP_SETFCAP, "cap_setfcap" },
 };
 
+/*
+ * An overlay acts with its mounter's capabilities: without this one root's own chmod, install and tar
+ * would lose the set-group-id bit. Nobody but root has the use of it.
+ */
+static uint64_t root_mask(uid_t uid)
+{
+	return uid == 0 ? CAPABILITY_BIT(CAP_FSETID) : 0;
+}
+
 static uint64_t needed_mask(void)
 {
 	uint64_t mask = 0;
@@ -73,6 +82,7 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	if ((permitted & mask) != mask)
 		return missing(permitted, uid, problem);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	mask |= root_mask(uid) & permitted;
 	ret_authority->uid = uid;
 	ret_authority->gid = getgid();
 	ret_authority->root = 0;

@@ -13,7 +13,7 @@ struct authority {
 	const char *source; /* "root", "file capabilities", "setuid" */
 	uid_t uid;	    /* the user's */
 	gid_t gid;
-	uint64_t capabilities; /* the permitted set: the nine of authority.c, never more */
+	uint64_t capabilities; /* the permitted set: the nine of authority.c; for root ten */
 	uid_t root;	       /* who root is in the session: 0, or AUTHORITY_SHIFTED */
 	bool exposed;	       /* authority_expose() was called */
 };

@@ -53,6 +53,36 @@ static int open_directory(int parent, const char *path)
 	return directory < 0 ? -errno : directory;
 }
 
+/* Is the cgroup @path, or one above it, owned by anybody but root? */
+static bool is_users(int root, const char *path)
+{
+	char prefix[CGROUP_PATH_MAX];
+
+	snprintf(prefix, sizeof(prefix), ".%s", path);
+	while (strlen(prefix) > 1) {
+		struct stat status;
+
+		if (fstatat(root, prefix, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != 0)
+			return true;
+		*strrchr(prefix, '/') = '\0';
+	}
+	return false;
+}
+
+int cgroup_leave_users(int root)
+{
+	_cleanup_close_ int group = -1;
+	char own[CGROUP_PATH_MAX];
+
+	if (root < 0 || own_path(own, sizeof(own)) < 0 || !is_users(root, own))
+		return 0;
+	if ((mkdirat(root, "privexec", 0755) < 0 && errno != EEXIST) ||
+	    (mkdirat(root, "privexec/keepers", 0755) < 0 && errno != EEXIST))
+		return -errno;
+	group = open_directory(root, "privexec/keepers");
+	return group < 0 ? group : descriptor_write_file(group, "cgroup.procs", "0");
+}
+
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 {
 	char own[CGROUP_PATH_MAX], slice[64];

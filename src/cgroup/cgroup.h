@@ -37,6 +37,13 @@ void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
  */
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
 
+/*
+ * Moves the calling process out of a cgroup that somebody else than root owns, as systemd gives users:
+ * whoever owns one may freeze and kill what is in it. It goes to "privexec/keepers". As root. Does
+ * nothing where the own cgroup is root's. Returns 0 or a negative errno.
+ */
+int cgroup_leave_users(int root);
+
 /* Makes it. As root. Returns 0 or a negative errno. */
 int cgroup_create(struct cgroup *cgroup);
 

@@ -307,6 +307,13 @@ static int make_outside(struct session *session, struct problem *problem)
 	int error;
 
 	cgroup_open_root(&session->mounts, &session->cgroup.root);
+	/* before the lock: a keeper that its user freezes must not hold up everybody else */
+	error = cgroup_leave_users(session->cgroup.root);
+	if (error)
+		return problem_set(problem, -error,
+				   "cannot leave the control group of the user: %s; is cgroup2 "
+				   "writable?",
+				   strerror(-error));
 	error = state_open(session->authority.uid, session->cgroup.root, &session->state, &count,
 			   problem);
 	if (!error)
@@ -327,6 +334,19 @@ static int make_outside(struct session *session, struct problem *problem)
 	return error;
 }
 
+/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file. */
+static void move_to_cgroup(const struct session *session, pid_t pid)
+{
+	char text[16];
+	int error;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	error = descriptor_write_file(session->cgroup.directory, "cgroup.procs", text);
+	if (error)
+		session_say(session, MESSAGE_DEBUG, "cannot be moved there either: %s",
+			    strerror(-error));
+}
+
 static int clone_init(struct session *session, struct problem *problem)
 {
 	const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -341,6 +361,8 @@ static int clone_init(struct session *session, struct problem *problem)
 		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
 			    strerror(-child));
 		child = process_clone(namespaces, -1, &session->init_pidfd);
+		if (child > 0)
+			move_to_cgroup(session, child);
 	}
 	session->init_channel = child == 0 ? ends[1] : ends[0];
 	if (child == 0)

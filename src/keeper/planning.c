@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -76,6 +77,15 @@ static int survey(struct session *session, bool *ret_user_namespaces, struct pro
 	return 0;
 }
 
+static bool has_runtime(uid_t uid)
+{
+	struct stat status;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/run/user/%u", uid);
+	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 /* For --dry-run: what the session would be given now. Nothing is made; the next start may differ. */
 static int preview(struct session *session, struct problem *problem)
 {
@@ -112,6 +122,7 @@ int session_plan(struct session *session, struct problem *problem)
 		.uid = session->authority.uid,
 		.gid = session->authority.gid,
 		.proc_sys = true,
+		.runtime = has_runtime(session->authority.uid),
 	};
 	char *proven[PROOFS_MAX + 1] = { NULL };
 	int error = read_configuration(session, problem);

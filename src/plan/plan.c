@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "plan/nodes.h"
@@ -295,6 +296,21 @@ static int add_state(const struct planning *planning)
 	return tree_add(planning->plan, &node, STATE_DIRECTORY, planning->problem) ? 0 : -ENOMEM;
 }
 
+/* The runtime directory where it is no mount: its sockets and files are the user's other programs'. */
+static int add_runtime(const struct planning *planning)
+{
+	struct plan_node node;
+	const struct plan_node *above;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/run/user/%u", planning->facts->uid);
+	above = tree_find(planning->plan, path);
+	if (!planning->facts->runtime || node_hides(above) || strcmp(above->path, path) == 0)
+		return 0;
+	node_of_fresh(planning, path, &node);
+	return tree_add(planning->plan, &node, path, planning->problem) ? 0 : -ENOMEM;
+}
+
 /*
  * A tree that is proven to be root's, without sockets, FIFOs and entries that others can write, can
  * be shown as it is, read-only, at the host's own speed. Root himself could write it: he gets his
@@ -347,6 +363,8 @@ static int make_tree(const struct planning *planning)
 		r = add_mount(planning, &mounts->entries[i]);
 	if (r == 0)
 		r = add_state(planning);
+	if (r == 0)
+		r = add_runtime(planning);
 	for (; proven && *proven && r == 0; proven++)
 		r = add_proven(planning, *proven);
 	return r;

@@ -92,6 +92,7 @@ struct plan_facts {
 	gid_t gid;
 	const char *const *proven; /* NULL-terminated: trees proven fit for a read-only bind */
 	bool proc_sys;		   /* /sys can be mounted fresh */
+	bool runtime;		   /* the host has a directory /run/user/UID, mounted or not */
 	/*
 	 * User-namespace authority only: entries of the directories that have mounts below them,
 	 * which a skeleton must reproduce, and directories elsewhere that the user can write (his

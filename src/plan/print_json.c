@@ -138,6 +138,22 @@ static bool fill(struct json_object *object, const struct plan *plan)
 	       add(object, "nodes", new_nodes(plan)) && add(object, "exits", new_exits(plan));
 }
 
+/* JSON may hold DEL and U+0080 to U+009F as they are, but a terminal acts on them: escape those. */
+static int print_escaped(const char *text, FILE *stream)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)text[0], next = (unsigned char)text[1];
+		bool wide = c == 0xc2 && next >= 0x80 && next <= 0x9f;
+
+		if (c == 0x7f || wide)
+			fprintf(stream, "\\u%04x", wide ? next : c);
+		else
+			fputc(c, stream);
+		text += wide;
+	}
+	return fputc('\n', stream) == EOF || ferror(stream) ? -EIO : 0;
+}
+
 int plan_print_json(const struct plan *plan, FILE *stream)
 {
 	struct json_object *object = json_object_new_object();
@@ -148,7 +164,7 @@ int plan_print_json(const struct plan *plan, FILE *stream)
 		text = json_object_to_json_string_ext(
 			object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (text)
-		r = fprintf(stream, "%s\n", text) < 0 ? -EIO : 0;
+		r = print_escaped(text, stream);
 	json_object_put(object);
 	return r;
 }

@@ -20,10 +20,13 @@ void words_clean(char *text, size_t length, bool keep_lines)
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
 		/* U+0080 to U+009F are controls too: C2 80 to C2 9F */
-		bool control = c < ' ' || c == 0x7f || (previous == 0xc2 && c >= 0x80 && c <= 0x9f);
+		bool wide = previous == 0xc2 && c >= 0x80 && c <= 0x9f;
+		bool control = c < ' ' || c == 0x7f || wide;
 
 		if (control && !(keep_lines && (c == '\n' || c == '\t')))
 			text[i] = '?';
+		if (wide)
+			text[i - 1] = '?';
 		previous = c;
 	}
 }
