@@ -56,7 +56,7 @@ static int open_directory(int parent, const char *path)
 /* Is the cgroup @path, or one above it, owned by anybody but root? */
 static bool is_users(int root, const char *path)
 {
-	char prefix[CGROUP_PATH_MAX];
+	char prefix[CGROUP_PATH_MAX + 1];
 
 	snprintf(prefix, sizeof(prefix), ".%s", path);
 	while (strlen(prefix) > 1) {
@@ -69,12 +69,13 @@ static bool is_users(int root, const char *path)
 	return false;
 }
 
-int cgroup_leave_users(int root)
+int cgroup_leave_users(struct cgroup *cgroup)
 {
 	_cleanup_close_ int group = -1;
-	char own[CGROUP_PATH_MAX];
+	int root = cgroup->root;
 
-	if (root < 0 || own_path(own, sizeof(own)) < 0 || !is_users(root, own))
+	if (root < 0 || own_path(cgroup->caller, sizeof(cgroup->caller)) < 0 ||
+	    !is_users(root, cgroup->caller))
 		return 0;
 	if ((mkdirat(root, "privexec", 0755) < 0 && errno != EEXIST) ||
 	    (mkdirat(root, "privexec/keepers", 0755) < 0 && errno != EEXIST))
@@ -85,17 +86,14 @@ int cgroup_leave_users(int root)
 
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 {
-	char own[CGROUP_PATH_MAX], slice[64];
-	const char *parent = slice;
-	int error;
+	const char *parent;
+	char slice[64];
 
-	if (cgroup->root < 0)
+	if (cgroup->root < 0 || cgroup->caller[0] != '/')
 		return -ENOENT;
-	error = own_path(own, sizeof(own));
-	if (error)
-		return error;
 	snprintf(slice, sizeof(slice), "user.slice/user-%u.slice", uid);
-	if (strncmp(own + 1, slice, strlen(slice)) == 0)
+	parent = slice;
+	if (strncmp(cgroup->caller + 1, slice, strlen(slice)) == 0)
 		cgroup->parent = open_directory(cgroup->root, slice);
 	if (cgroup->parent < 0) {
 		parent = "privexec";

@@ -22,15 +22,16 @@ struct cgroup {
 	int events;    /* its cgroup.events */
 	char name[48]; /* in @parent */
 	char path[CGROUP_PATH_MAX]; /* below @root */
+	char caller[CGROUP_PATH_MAX]; /* where the session is started from, "/user.slice/..." */
 };
 
-#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "" })
+#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "", "" })
 
 /* Opens the machine's cgroup2 file system; -1 in @ret_root where there is none. */
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
 
 /*
- * Chooses where the cgroup "privexec-@id" goes: under the user's slice where the session starts from
+ * After cgroup_leave_users(): chooses where the cgroup "privexec-@id" goes: under the user's slice where the session starts from
  * there, so that the administrator's limits hold; else under "privexec". Opens the parent, making
  * the latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session
  * goes without: its pid namespace ends it).
@@ -38,11 +39,11 @@ void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
 
 /*
- * Moves the calling process out of a cgroup that somebody else than root owns, as systemd gives users:
+ * Notes where the session is started from, and moves the calling process out of a cgroup that somebody else than root owns, as systemd gives users:
  * whoever owns one may freeze and kill what is in it. It goes to "privexec/keepers". As root. Does
  * nothing where the own cgroup is root's. Returns 0 or a negative errno.
  */
-int cgroup_leave_users(int root);
+int cgroup_leave_users(struct cgroup *cgroup);
 
 /* Makes it. As root. Returns 0 or a negative errno. */
 int cgroup_create(struct cgroup *cgroup);

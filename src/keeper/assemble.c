@@ -308,7 +308,7 @@ static int make_outside(struct session *session, struct problem *problem)
 
 	cgroup_open_root(&session->mounts, &session->cgroup.root);
 	/* before the lock: a keeper that its user freezes must not hold up everybody else */
-	error = cgroup_leave_users(session->cgroup.root);
+	error = cgroup_leave_users(&session->cgroup);
 	if (error)
 		return problem_set(problem, -error,
 				   "cannot leave the control group of the user: %s; is cgroup2 "

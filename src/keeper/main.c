@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 		.front_pidfd = -1,
 		.user_namespace = -1,
 		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
-		.cgroup = { -1, -1, -1, -1, -1, "", "" },
+		.cgroup = { -1, -1, -1, -1, -1, "", "", "" },
 		.store = { .mount = -1, .directory = -1 },
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
