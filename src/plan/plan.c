@@ -5,6 +5,8 @@
 
 #include "plan/nodes.h"
 
+#define RUNTIME_PATH_SIZE 32
+
 /* What this version cannot do for a `require` list, and what can be done instead. */
 static const struct {
 	unsigned bit;
@@ -265,9 +267,17 @@ static int add_sealed(const struct planning *planning)
 	return 0;
 }
 
+/* The runtime directory of the session's user. @buffer is returned. */
+static const char *runtime_path(const struct planning *planning, char buffer[RUNTIME_PATH_SIZE])
+{
+	snprintf(buffer, RUNTIME_PATH_SIZE, "/run/user/%u", planning->facts->uid);
+	return buffer;
+}
+
 static int add_mount(const struct planning *planning, const struct mount_entry *mount)
 {
 	const struct plan_node *above = tree_find(planning->plan, mount->target);
+	char runtime[RUNTIME_PATH_SIZE];
 	struct plan_node node;
 	int r;
 
@@ -276,6 +286,11 @@ static int add_mount(const struct planning *planning, const struct mount_entry *
 		return 0;
 	if (path_is_below(mount->target, STATE_DIRECTORY))
 		return node_check_hidden(planning, mount, STATE_DIRECTORY, "always covered");
+	/* where the runtime directory is no mount, its node comes after all mounts */
+	if (planning->facts->runtime &&
+	    path_is_below(mount->target, runtime_path(planning, runtime)) &&
+	    !find_mount(planning->mounts, runtime))
+		return node_check_hidden(planning, mount, runtime, "the session's own");
 	if (node_hides(above))
 		return node_check_hidden(planning, mount, above->path,
 					 above->kind == NODE_FRESH ? "the session's own"
@@ -299,12 +314,10 @@ static int add_state(const struct planning *planning)
 /* The runtime directory where it is no mount: its sockets and files are the user's other programs'. */
 static int add_runtime(const struct planning *planning)
 {
+	char path[RUNTIME_PATH_SIZE];
+	const struct plan_node *above = tree_find(planning->plan, runtime_path(planning, path));
 	struct plan_node node;
-	const struct plan_node *above;
-	char path[32];
 
-	snprintf(path, sizeof(path), "/run/user/%u", planning->facts->uid);
-	above = tree_find(planning->plan, path);
 	if (!planning->facts->runtime || node_hides(above) || strcmp(above->path, path) == 0)
 		return 0;
 	node_of_fresh(planning, path, &node);

@@ -172,6 +172,7 @@ static void plan_for(struct mount_table *mounts, uint8_t flags, uint8_t salt)
 		.gid = flags & FOR_ROOT ? 0 : 1000,
 		.proven = flags & PROVEN ? proven : NULL,
 		.proc_sys = !(flags & NO_SYSFS),
+		.runtime = salt & 1,
 		.entries = entries,
 	};
 	const struct request request = { .streams = { STREAM_PASSED, STREAM_CLOSED,

@@ -447,6 +447,41 @@ static void a_read_only_root(void **state)
 	free_plan(&recorded, &plan);
 }
 
+static void a_runtime_directory_that_is_no_mount(void **state)
+{
+	static char text[] =
+		"10 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+		"20 10 0:1 / /run rw - tmpfs run rw\n"
+		"21 20 0:2 / /run/user/1000/doc rw - fuse.portal portal rw,user_id=1000\n";
+	_cleanup_file_ FILE *stream = fmemopen(text, sizeof(text) - 1, "r");
+	struct plan_facts facts = { .user_namespaces = true, .uid = 1000, .proc_sys = true };
+	const struct request request = { 0 };
+	struct configuration configuration;
+	struct problem problem = { 0 };
+	struct mount_table mounts;
+	struct plan plan;
+
+	(void)state;
+	configuration_defaults(&configuration);
+	assert_int_equal(mount_table_read(stream, "table", &mounts, &problem), 0);
+	for (size_t i = 0; i < mounts.count; i++)
+		mounts.entries[i].facts.directory = true;
+	assert_int_equal(plan_make(&request, &configuration, &mounts, &facts, &plan, &problem), 0);
+	assert_none(&plan, "/run/user/1000");
+	assert_kind(&plan, "/run/user/1000/doc", NODE_OVERLAY_RW);
+	plan_free(&plan);
+	/* where it is there, it is the session's own, and empty */
+	facts.runtime = true;
+	assert_int_equal(plan_make(&request, &configuration, &mounts, &facts, &plan, &problem), 0);
+	assert_sound(&plan);
+	assert_kind(&plan, "/run/user/1000", NODE_FRESH);
+	assert_string_equal(node_at(&plan, "/run/user/1000")->parent->path, "/run");
+	assert_none(&plan, "/run/user/1000/doc");
+	plan_free(&plan);
+	mount_table_free(&mounts);
+	configuration_free(&configuration);
+}
+
 static void every_plan_of_every_machine_is_sound(void **state)
 {
 	static const char *const names[] = { "automount", "btrfs",  "cgroup1", "chroot-builder",
@@ -909,6 +944,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_store_bound_read_only),
 		cmocka_unit_test(mounts_over_mounts),
 		cmocka_unit_test(a_read_only_root),
+		cmocka_unit_test(a_runtime_directory_that_is_no_mount),
 		cmocka_unit_test(every_plan_of_every_machine_is_sound),
 		cmocka_unit_test(a_mount_that_is_passed_through_is_a_named_exit),
 		cmocka_unit_test(a_mount_that_cannot_be_passed_is_covered),
