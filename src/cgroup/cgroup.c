@@ -13,6 +13,7 @@
 #include "cgroup/cgroup.h"
 
 #define NAME_PREFIX "privexec-"
+#define SWEEP_MILLISECONDS 20
 
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root)
 {
@@ -159,21 +160,26 @@ bool cgroup_wait_empty(const struct cgroup *cgroup, int milliseconds)
 	return true;
 }
 
-void cgroup_remove(int parent, const char *name)
+bool cgroup_remove(int parent, const char *name, int milliseconds)
 {
-	const struct timespec pause = { .tv_nsec = 2000000 };
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int64_t limit = clock_milliseconds() + milliseconds;
 
-	for (int attempt = 0; attempt < 500; attempt++) {
-		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			return;
+	while (unlinkat(parent, name, AT_REMOVEDIR) < 0) {
+		if (errno != EBUSY)
+			return errno == ENOENT;
+		if (clock_milliseconds() >= limit)
+			return false;
 		nanosleep(&pause, NULL);
 	}
+	return true;
 }
 
-void cgroup_sweep(int root, const char *path)
+bool cgroup_sweep(int root, const char *path)
 {
 	char text[CGROUP_PATH_MAX];
 	struct cgroup dead = CGROUP_NONE;
+	bool gone = true;
 	char *slash;
 
 	/* written by a keeper, but only ever followed to a directory of ours */
@@ -181,20 +187,21 @@ void cgroup_sweep(int root, const char *path)
 	slash = strrchr(text, '/');
 	if (!slash || strncmp(slash + 1, NAME_PREFIX, strlen(NAME_PREFIX)) != 0 || text[0] == '/' ||
 	    strstr(text, ".."))
-		return;
+		return true; /* nothing that could be ours */
 	*slash = '\0';
 	dead.parent = open_directory(root, text);
 	if (dead.parent < 0)
-		return;
+		return true;
 	dead.directory = open_directory(dead.parent, slash + 1);
 	if (dead.directory >= 0) {
 		dead.kill = openat(dead.directory, "cgroup.kill", O_WRONLY | O_CLOEXEC);
 		dead.events = openat(dead.directory, "cgroup.events", O_RDONLY | O_CLOEXEC);
 		cgroup_kill(&dead);
-		cgroup_wait_empty(&dead, 1000);
-		cgroup_remove(dead.parent, slash + 1);
+		cgroup_wait_empty(&dead, SWEEP_MILLISECONDS);
+		gone = cgroup_remove(dead.parent, slash + 1, SWEEP_MILLISECONDS);
 	}
 	cgroup_close(&dead);
+	return gone;
 }
 
 void cgroup_close(struct cgroup *cgroup)

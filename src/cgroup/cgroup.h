@@ -54,11 +54,17 @@ void cgroup_kill(const struct cgroup *cgroup);
 /* Waits until no process is left in it, at most @milliseconds. Returns whether that is so. */
 bool cgroup_wait_empty(const struct cgroup *cgroup, int milliseconds);
 
-/* Removes the directory, waiting up to a second for the kernel to let go of it. */
-void cgroup_remove(int parent, const char *name);
+/*
+ * Removes the directory, waiting up to @milliseconds for the kernel to let go of it. Returns whether it
+ * is gone: a process that hangs in the hands of a dead file server keeps it.
+ */
+bool cgroup_remove(int parent, const char *name, int milliseconds);
 
-/* Kills and removes the cgroup at @path, as recorded by a session that is gone. As root. */
-void cgroup_sweep(int root, const char *path);
+/*
+ * Kills and removes the cgroup at @path, as recorded by a session that is gone. As root. Waits next to
+ * nothing, since somebody's start waits for it. Returns whether it is gone.
+ */
+bool cgroup_sweep(int root, const char *path);
 
 void cgroup_close(struct cgroup *cgroup);
 

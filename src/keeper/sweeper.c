@@ -18,6 +18,7 @@
 #include "store/empty.h"
 
 #define END_WAIT_MILLISECONDS 5000
+#define CGROUP_MILLISECONDS 1000
 
 /* What the sweeper knows; all of it by descriptor. */
 struct remains {
@@ -76,9 +77,10 @@ static _Noreturn void sweep(struct remains *remains)
 	wait_for_end(remains);
 	end_processes(remains);
 	store_empty(remains->store);
-	if (remains->cgroup.parent >= 0)
-		cgroup_remove(remains->cgroup.parent, remains->cgroup.name);
-	state_remove(remains->user_directory, remains->id);
+	/* a group that stays is swept later, by what the state directory says of it */
+	if (remains->cgroup.parent < 0 ||
+	    cgroup_remove(remains->cgroup.parent, remains->cgroup.name, CGROUP_MILLISECONDS))
+		state_remove(remains->user_directory, remains->id);
 	_exit(0);
 }
 
