@@ -241,14 +241,11 @@ static bool decide_closed(const struct planning *planning, const struct mount_en
 	}
 	/* opening an automounter would mount, so nothing is known of it, and nothing need be */
 	if (strcmp(mount->type, "autofs") == 0) {
-		bool below = mounts_below(planning->mounts, mount->target, true);
-
-		if (below && planning->facts->authority == AUTHORITY_USER_NAMESPACE)
+		if (mounts_below(planning->mounts, mount->target, true))
 			node_decide(node, NODE_SKELETON,
 				    "an automounter: never triggered, what is mounted on it stays");
 		else
-			node_decide(node, NODE_COVER, "an automounter: never triggered%s",
-				    below ? "; what is mounted on it is hidden too" : "");
+			node_decide(node, NODE_COVER, "an automounter: never triggered");
 		return true;
 	}
 	if (is_someones_fuse(mount, planning->facts->uid)) {

@@ -35,7 +35,8 @@ enum node_kind {
 	NODE_OVERLAY_RW, /* private: what is written goes to the store */
 	NODE_OVERLAY_RO, /* an overlay that is mounted read-only, as the host's mount is */
 	NODE_BIND_RO,	 /* the host's own tree, read-only; only where that is proven harmless */
-	NODE_SKELETON,	 /* a directory made for the mounts below it (user-namespace authority) */
+	NODE_SKELETON,	 /* a directory made for what is in it (user-namespace authority: for the
+			  * mounts below; else: in the place of an automounter with mounts on it) */
 	NODE_COVER,	 /* empty and read-only: what is there cannot be reproduced safely */
 	NODE_FRESH,	 /* an instance of the session's own: /proc, /dev, ... */
 	NODE_PASS,	 /* the host's own mount, writable: an exit that sys_mounts.conf names */

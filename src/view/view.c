@@ -27,6 +27,25 @@ __attribute__((format(printf, 2, 3))) static void say(const struct view *view, c
 	view->say(text);
 }
 
+/* A directory of root's in the store, for the mounts below it. */
+static int make_skeleton(struct view *view, const struct plan_node *node, struct problem *problem)
+{
+	const uid_t root = view->authority->root;
+	char name[24];
+	int mount, error;
+
+	snprintf(name, sizeof(name), "skeleton%u", view->layers++);
+	mount = layer_store_directory(view, name, 0755, root, root, problem);
+	if (mount < 0)
+		return mount;
+	/* not read-only yet: places for what is below it are made in it */
+	error = filesystem_restrict(mount, layer_attributes(node) & ~(unsigned)MOUNT_ATTR_RDONLY);
+	if (!error)
+		return mount;
+	descriptor_close(&mount);
+	return problem_set(problem, -error, "cannot restrict %s: %s", node->path, strerror(-error));
+}
+
 static int make_mount(struct view *view, const struct plan_node *node, struct problem *problem)
 {
 	switch (node->kind) {
@@ -41,15 +60,18 @@ static int make_mount(struct view *view, const struct plan_node *node, struct pr
 	case NODE_FRESH:
 		return fresh_mount(view, node, problem);
 	case NODE_SKELETON:
-		break;
+		return make_skeleton(view, node, problem);
 	}
 	return problem_set(problem, EINVAL, "the plan has a node of kind \"%s\" at %s, which this "
 					    "authority does not make",
 			   node_kind_word(node->kind), node->path);
 }
 
-/* Makes the directories of @path below the session's root that are missing, as root's. */
-static int make_path(const struct view *view, const char *path)
+/*
+ * Makes the directories of @path below the session's root that are missing, as root's; if not
+ * @directory, @path itself becomes an empty file.
+ */
+static int make_path(const struct view *view, const char *path, bool directory)
 {
 	char prefix[4096];
 	int error = 0;
@@ -60,8 +82,12 @@ static int make_path(const struct view *view, const char *path)
 	for (char *slash = strchr(prefix, '/'); !error; slash = strchr(slash + 1, '/')) {
 		if (slash)
 			*slash = '\0';
-		if (mkdirat(view->root, prefix, 0755) < 0 && errno != EEXIST)
-			error = -errno;
+		if (slash || directory)
+			error = mkdirat(view->root, prefix, 0755) < 0 ? -errno : 0;
+		else
+			error = mknodat(view->root, prefix, S_IFREG | 0444, 0) < 0 ? -errno : 0;
+		if (error == -EEXIST)
+			error = 0;
 		if (!slash)
 			break;
 		*slash = '/';
@@ -70,23 +96,20 @@ static int make_path(const struct view *view, const char *path)
 	return error;
 }
 
-/* Attaches @mount for @node; a fresh instance may need a place that the host does not have. */
-static int attach(struct view *view, const struct plan_node *node, int mount,
-		  struct problem *problem)
+/* A fresh instance, or what is in a skeleton, may need a place that is not there. */
+static int make_place(const struct view *view, const struct plan_node *node, struct problem *problem)
 {
-	const char *path = node->path + 1;
-	_cleanup_close_ int owned = mount;
-	int place = filesystem_open_path(view->root, path);
+	_cleanup_close_ int place = filesystem_open_path(view->root, node->path + 1);
+	int error = 0;
 
-	if (place == -ENOENT && node->kind == NODE_FRESH) {
-		int error = make_path(view, path);
-
-		if (error)
-			return problem_set(problem, -error, "cannot make %s in the session: %s",
-					   node->path, strerror(-error));
-	}
-	descriptor_close(&place);
-	return filesystem_attach(descriptor_take(&owned), view->root, path, problem);
+	if (place != -ENOENT ||
+	    (node->kind != NODE_FRESH && node->parent->kind != NODE_SKELETON))
+		return 0;
+	error = make_path(view, node->path + 1, node->directory);
+	if (!error)
+		return 0;
+	return problem_set(problem, -error, "cannot make %s in the session: %s", node->path,
+			   strerror(-error));
 }
 
 /* What cannot be made is covered, never skipped: skipping would show what is beneath it. */
@@ -110,12 +133,16 @@ static int cover_instead(struct view *view, const struct plan_node *node,
 static int build_node(struct view *view, struct plan_node *node, struct problem *problem)
 {
 	struct problem cause = { 0 };
-	int mount = make_mount(view, node, &cause);
-	int error = mount < 0 ? mount : attach(view, node, mount, &cause);
+	int error = make_place(view, node, problem), mount;
 
+	if (error)
+		return error;
+	mount = make_mount(view, node, &cause);
+	error = mount < 0 ? mount :
+			    filesystem_attach(mount, view->root, node->path + 1, &cause);
 	if (!error)
 		return 0;
-	if (node->kind == NODE_FRESH || node->kind == NODE_COVER) {
+	if (node->kind == NODE_FRESH || node->kind == NODE_COVER || node->kind == NODE_SKELETON) {
 		*problem = cause;
 		return error;
 	}
@@ -124,13 +151,17 @@ static int build_node(struct view *view, struct plan_node *node, struct problem 
 	return error;
 }
 
-/* A part of /proc that this kernel does not have needs no sealing. */
+/*
+ * A part of /proc that this kernel does not have needs no sealing; and where nothing can be seen
+ * anyway there is nothing to cover.
+ */
 static bool left_out(const struct view *view, const struct plan_node *node)
 {
 	struct stat status;
 
-	return node->fresh == FRESH_SEALED &&
-	       fstatat(view->root, node->path + 1, &status, AT_SYMLINK_NOFOLLOW) < 0;
+	return (node->fresh == FRESH_SEALED || node->kind == NODE_COVER) &&
+	       fstatat(view->root, node->path + 1, &status, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
 }
 
 /* Everything below a cover is hidden by it: there is no place for it to go. */

@@ -186,10 +186,11 @@ static void homes_behind_an_automounter(void **state)
 
 	(void)state;
 	make_plan("nfs-home", WHO_USER, NULL, &recorded, &plan);
-	/* nothing is triggered, and a cover has no place for what is mounted already */
-	assert_kind(&plan, "/home", NODE_COVER);
-	assert_none(&plan, "/home/alice");
-	assert_reason(&plan, "/home", "what is mounted on it is hidden too");
+	/* what is mounted already stays, what is not is never triggered */
+	assert_kind(&plan, "/home", NODE_SKELETON);
+	assert_kind(&plan, "/home/alice", NODE_OVERLAY_RW);
+	assert_kind(&plan, "/net/tape", NODE_SKELETON);
+	assert_kind(&plan, "/net/tape/scratch", NODE_OVERLAY_RW);
 	assert_kind(&plan, "/misc", NODE_COVER);
 	assert_reason(&plan, "/misc", "never triggered");
 	assert_true(node_at(&plan, "/misc")->directory);
@@ -197,13 +198,9 @@ static void homes_behind_an_automounter(void **state)
 	assert_reason(&plan, "/mnt/archive", "does not answer");
 	free_plan(&recorded, &plan);
 
-	/* without privilege directories are made anew, also in the place of an automounter */
-	make_plan("nfs-home", WHO_ROOTLESS, NULL, &recorded, &plan);
-	assert_kind(&plan, "/home", NODE_SKELETON);
-	assert_kind(&plan, "/home/alice", NODE_OVERLAY_RW);
-	assert_kind(&plan, "/net/tape", NODE_SKELETON);
-	assert_kind(&plan, "/net/tape/scratch", NODE_OVERLAY_RW);
-	assert_kind(&plan, "/misc", NODE_COVER);
+	/* NFS cannot be idmapped */
+	make_plan("nfs-home", WHO_ROOT, NULL, &recorded, &plan);
+	assert_kind(&plan, "/home/alice", NODE_COVER);
 	free_plan(&recorded, &plan);
 }
 
@@ -606,7 +603,7 @@ static void a_listed_mount_that_cannot_be_private_is_refused(void **state)
 		{ "usb-stick", "/boot/firmware", "cannot be an overlay (vfat", WHO_USER },
 		{ "sshfs", "/home/alice/stuck", "it does not answer", WHO_USER },
 		{ "nfs-home", "/misc", "an automounter", WHO_USER },
-		{ "nfs-home", "/home/alice", "/home above it is covered", WHO_USER },
+		{ "nfs-home", "/home", "an automounter", WHO_USER },
 		{ "docker", "/etc/hosts", "a file is mounted here", WHO_USER },
 		{ "btrfs", "/tmp", "cannot shift", WHO_ROOT },
 		{ "laptop", "/run/user/1000/doc", "/run/user/1000 above it is the session's own",
