@@ -109,8 +109,8 @@ def _cgroup_mounts():
 
 
 def _cgroups(own):
-    """Control groups, but those in which only processes that are not ours live, and the one in which
-    privexec makes its own, which stays."""
+    """Control groups, but those in which only processes that are not ours live, and those in which
+    privexec makes its own, which stay."""
     found = set()
     for mount in _cgroup_mounts():
         for directory, _, _ in os.walk(mount):
@@ -119,7 +119,8 @@ def _cgroups(own):
                     members = {int(pid) for pid in processes.read().split()}
             except (OSError, ValueError):
                 members = set()
-            if (not members or members & own) and directory != f"{mount}/privexec":
+            if (not members or members & own) and directory not in (
+                    f"{mount}/privexec", f"{mount}/privexec/keepers"):
                 found.add(directory)
     return found
 

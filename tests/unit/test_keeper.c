@@ -24,9 +24,9 @@
 #include <cmocka.h>
 
 #include "authority/authority.h"
+#include "base/descriptors.h"
 #include "cgroup/cgroup.h"
 #include "confine/capability.h"
-#include "keeper/descriptors.h"
 #include "keeper/filter.h"
 #include "store/budget.h"
 #include "store/empty.h"
@@ -702,12 +702,12 @@ static void check_ids(uid_t real, uid_t effective, uid_t saved)
 	CHECK((gid_t)setfsgid((gid_t)-1) == gids[1]);
 }
 
-static void check_capabilities(uint64_t effective)
+static void check_capabilities(uint64_t effective, uint64_t held)
 {
 	uint64_t now, permitted;
 
 	CHECK(capability_get(&now, &permitted) == 0);
-	CHECK(now == effective && permitted == nine);
+	CHECK(now == effective && permitted == held);
 }
 
 static void take_as_user(const void *argument)
@@ -723,18 +723,18 @@ static void take_as_user(const void *argument)
 	CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
 	/* real and saved root, so that the user can send it no signal; nothing in effect */
 	check_ids(0, USER, 0);
-	check_capabilities(0);
+	check_capabilities(0, nine);
 	authority_as_root(&authority);
 	check_ids(0, 0, 0);
-	check_capabilities(nine);
+	check_capabilities(nine, nine);
 	authority_as_user(&authority);
 	check_ids(0, USER, 0);
-	check_capabilities(0);
+	check_capabilities(0, nine);
 	authority_mounting(&authority);
 	check_ids(0, USER, 0);
-	check_capabilities(nine);
+	check_capabilities(nine, nine);
 	authority_as_user(&authority);
-	check_capabilities(0);
+	check_capabilities(0, nine);
 }
 
 static void a_user_gets_authority_that_is_in_effect_only_when_asked_for(void **state)
@@ -752,9 +752,9 @@ static void take_too_much(const void *argument)
 	(void)argument;
 	become_user_with(nine | CAPABILITY_BIT(CAP_NET_ADMIN) | CAPABILITY_BIT(CAP_SYS_PTRACE));
 	CHECK(authority_take(&authority, &problem) == 0);
-	check_capabilities(0);
+	check_capabilities(0, nine);
 	authority_as_root(&authority);
-	check_capabilities(nine);
+	check_capabilities(nine, nine);
 }
 
 static void capabilities_that_are_not_needed_are_dropped_for_good(void **state)
@@ -774,10 +774,10 @@ static void take_as_root(const void *argument)
 	CHECK(authority_take(&authority, &problem) == 0);
 	CHECK(authority.uid == 0 && strcmp(authority.source, "root") == 0);
 	CHECK(capability_get(&effective, &permitted) == 0);
-	CHECK(effective == 0 && permitted == nine);
+	CHECK(effective == 0 && permitted == (nine | CAPABILITY_BIT(CAP_FSETID)));
 }
 
-static void root_too_keeps_nine_capabilities_and_none_in_effect(void **state)
+static void root_keeps_ten_capabilities_and_none_in_effect(void **state)
 {
 	(void)state;
 	need_root();
@@ -847,7 +847,7 @@ static void shift(const void *argument)
 	CHECK(getresgid(&gids[0], &gids[1], &gids[2]) == 0 && gids[1] == AUTHORITY_SHIFTED);
 	CHECK((uid_t)setfsuid((uid_t)-1) == AUTHORITY_SHIFTED);
 	CHECK((gid_t)setfsgid((gid_t)-1) == AUTHORITY_SHIFTED);
-	check_capabilities(0);
+	check_capabilities(0, nine | CAPABILITY_BIT(CAP_FSETID));
 	authority_as_root(&authority);
 	CHECK(geteuid() == AUTHORITY_SHIFTED && getegid() == AUTHORITY_SHIFTED);
 }
@@ -883,7 +883,7 @@ int main(void)
 		cmocka_unit_test(only_groups_of_ours_are_swept),
 		cmocka_unit_test(a_user_gets_authority_that_is_in_effect_only_when_asked_for),
 		cmocka_unit_test(capabilities_that_are_not_needed_are_dropped_for_good),
-		cmocka_unit_test(root_too_keeps_nine_capabilities_and_none_in_effect),
+		cmocka_unit_test(root_keeps_ten_capabilities_and_none_in_effect),
 		cmocka_unit_test(want_of_authority_is_said_with_its_cure),
 		cmocka_unit_test(root_of_a_session_is_never_uid_or_group_0_again),
 	};
