@@ -144,6 +144,7 @@ int session_plan(struct session *session, struct problem *problem)
 		snprintf(session->plan.network_words, sizeof(session->plan.network_words), "%s",
 			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
 	proof_list_free(proven);
+	session->request.end = session->plan.end; /* which init goes by */
 	if (session->plan.closing != CLOSING_SHIFTED)
 		descriptor_close(&session->user_namespace); /* made, but not to be used */
 	if (!error && session->request.dry_run)
