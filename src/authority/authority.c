@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <grp.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,21 +138,24 @@ void authority_expose(struct authority *authority)
 
 void authority_shift(struct authority *authority)
 {
-	gid_t groups[NGROUPS_MAX];
-	int count;
+	int count = getgroups(0, NULL);
+	gid_t *groups = calloc((size_t)(count < 0 ? 0 : count) + 1, sizeof(*groups));
 
+	if (count < 0 || !groups)
+		_exit(125);
 	authority_as_root(authority);
 	acts = ACTS_UNKNOWN; /* neither root nor user is who it was */
 	authority->uid = AUTHORITY_SHIFTED;
 	authority->gid = AUTHORITY_SHIFTED;
 	authority->root = AUTHORITY_SHIFTED;
-	count = getgroups(NGROUPS_MAX, groups);
+	count = getgroups(count, groups);
 	for (int i = 0; i < count; i++)
 		if (groups[i] == 0)
 			groups[i] = AUTHORITY_SHIFTED;
 	if (count < 0 || setgroups((size_t)count, groups) < 0 ||
 	    setresgid(AUTHORITY_SHIFTED, AUTHORITY_SHIFTED, AUTHORITY_SHIFTED) < 0)
 		_exit(125);
+	free(groups);
 	authority_as_user(authority);
 }
 

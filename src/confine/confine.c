@@ -30,24 +30,15 @@ static const int root_keeps[] = {
 int confine_enter_namespaces(const struct confinement *confinement,
 			     const struct authority *authority, struct problem *problem)
 {
-	int network = confinement->own_network ? CLONE_NEWNET : 0;
 	int failed = 0;
 
 	authority_as_root(authority);
-	switch (confinement->closing) {
-	case CLOSING_SHIFTED:
+	if (confinement->network_namespace >= 0)
+		failed = setns(confinement->network_namespace, CLONE_NEWNET);
+	else if (confinement->own_network)
+		failed = unshare(CLONE_NEWNET); /* without a loopback: nobody here may raise it */
+	if (!failed && confinement->user_namespace >= 0)
 		failed = setns(confinement->user_namespace, CLONE_NEWUSER);
-		if (!failed && network)
-			failed = unshare(network);
-		break;
-	case CLOSING_IDENTITY:
-		/* in one call, so that the network namespace belongs to the user namespace */
-		failed = unshare(CLONE_NEWUSER | network);
-		break;
-	case CLOSING_NONE:
-		failed = network ? unshare(network) : 0;
-		break;
-	}
 	if (failed)
 		return problem_set(problem, errno, "cannot close the session by a namespace: %s",
 				   strerror(errno));
@@ -62,8 +53,6 @@ int confine_raise_loopback(struct problem *problem)
 	if (inet < 0 || ioctl(inet, SIOCSIFFLAGS, &request) < 0)
 		return problem_set(problem, errno, "cannot bring up the session's loopback: %s",
 				   strerror(errno));
-	/* without it ping needs a privilege; where the kernel has no such file nothing is lost */
-	descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
 	return 0;
 }
 
@@ -84,6 +73,10 @@ int confine_drop(const struct confinement *confinement, struct problem *problem)
 
 	for (size_t i = 0; confinement->uid == 0 && i < sizeof(root_keeps) / sizeof(*root_keeps); i++)
 		keep |= CAPABILITY_BIT(root_keeps[i]);
+	/* without it ping needs a privilege; where the kernel has no such file nothing is lost */
+	if (confinement->own_network)
+		descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range",
+				      "0 2147483647");
 	if (confinement->closing != CLOSING_NONE)
 		error = capability_bound(keep);
 	if (!error && (setresgid(confinement->gid, confinement->gid, confinement->gid) < 0 ||

@@ -12,21 +12,22 @@
 
 struct confinement {
 	enum closing_kind closing;
-	int user_namespace; /* CLOSING_SHIFTED: the prepared one */
-	bool own_network;   /* a network namespace with a loopback device and nothing else */
+	int user_namespace; /* prepared, or -1 with CLOSING_NONE */
+	int network_namespace; /* prepared, or -1 */
+	bool own_network;   /* no network but a loopback device */
 	uid_t uid;	    /* who the command runs as, in the session's own ids */
 	gid_t gid;
 };
 
 /*
- * The last namespaces. A user namespace that is made with effective uid 0 belongs to root: so no
- * other process of the same user may look into the session, trace it or enter it. For
- * CLOSING_IDENTITY the caller must have its id maps written before it goes on.
+ * Enters the last namespaces. The user namespace was made with effective uid 0 and so belongs to root:
+ * no other process of the same user may look into the session, trace it or enter it. Its id maps must
+ * have been written before ids are changed.
  */
 int confine_enter_namespaces(const struct confinement *confinement,
 			     const struct authority *authority, struct problem *problem);
 
-/* Brings the loopback device of the new network namespace up and lets everybody ping. */
+/* Brings the loopback device of the own network namespace up. */
 int confine_raise_loopback(struct problem *problem);
 
 /*

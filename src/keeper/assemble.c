@@ -3,8 +3,9 @@
  * The order in which a session is made. No other file knows it.
  *
  * Outside, in the keeper: streams, memory budget and store, sweeper, state, cgroup, swap, then
- * process 1 is cloned into new namespaces. Inside, in that process: private mounts, view, the
- * closing namespaces (whose ids the keeper maps), and every privilege dropped; then it is init.
+ * process 1 is cloned into new namespaces, and the ids of the last one are mapped. Inside, in that
+ * process: private mounts, view, the last namespaces (which were made while the keeper planned), and
+ * every privilege dropped; then it is init.
  *
  * A step that fails returns its error and the process exits: what exists by then is either held by
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
@@ -31,7 +32,6 @@
 #include "exits/streams.h"
 #include "init/init.h"
 #include "base/descriptors.h"
-#include "keeper/maps.h"
 #include "keeper/process.h"
 #include "keeper/session.h"
 #include "store/budget.h"
@@ -42,8 +42,7 @@
 
 /* What the inside says to the keeper while the session is being made, besides enum init_note. */
 enum inside_note {
-	INSIDE_CLOSED = 'u', /* the view stands, the last namespaces are entered; the keeper maps
-			      * ids where that is due and answers with one byte and the streams */
+	INSIDE_STANDS = 'u', /* the view does; the keeper answers with one byte and the streams */
 	INSIDE_FAILED = 'E', /* text of the problem; it exits */
 	INSIDE_DEBUG = 'D',  /* text */
 };
@@ -84,7 +83,7 @@ static int inside_view(struct session *session, struct problem *problem)
 		.plan = &session->plan,
 		.authority = &session->authority,
 		.store = session->store.directory,
-		.idmap = session->user_namespace,
+		.idmap = session->plan.closing == CLOSING_SHIFTED ? session->namespaces.user : -1,
 		.root = -1,
 		.say = session->request.debug || session->configuration.debug ? inside_debug : NULL,
 	};
@@ -97,6 +96,9 @@ static int inside_view(struct session *session, struct problem *problem)
 	authority_expose(&session->authority);
 	if (!error)
 		error = view_build(&view, problem);
+	/* the answer comes while we go on */
+	if (!error)
+		inside_say(INSIDE_STANDS, "");
 	if (!error)
 		error = view_verify(&session->plan, problem);
 	/* nothing of the store stays in init */
@@ -131,7 +133,6 @@ static int inside_wait_for_streams(struct session *session, struct problem *prob
 	size_t count = 3;
 	char answer;
 
-	inside_say(INSIDE_CLOSED, "");
 	if (channel_receive(session->init_channel, &answer, 1,
 			    session->descriptors + REQUEST_STREAMS, &count) != 1)
 		return problem_set(problem, EPIPE, "the keeper is gone");
@@ -142,7 +143,8 @@ static int inside_close(struct session *session, struct problem *problem)
 {
 	struct confinement confinement = {
 		.closing = session->plan.closing,
-		.user_namespace = session->user_namespace,
+		.user_namespace = session->namespaces.user,
+		.network_namespace = session->namespaces.network,
 		.own_network = session->plan.network == NETWORK_NONE,
 		.uid = session->plan.closing == CLOSING_SHIFTED ? 0 : session->authority.uid,
 		.gid = session->plan.closing == CLOSING_SHIFTED ? 0 : session->authority.gid,
@@ -151,11 +153,10 @@ static int inside_close(struct session *session, struct problem *problem)
 
 	if (!error)
 		error = inside_wait_for_streams(session, problem);
-	if (!error && confinement.own_network)
-		error = confine_raise_loopback(problem);
 	if (!error)
 		error = confine_drop(&confinement, problem);
-	descriptor_close(&session->user_namespace);
+	descriptor_close(&session->namespaces.user);
+	descriptor_close(&session->namespaces.network);
 	return error;
 }
 
@@ -178,10 +179,10 @@ static void fill_context(const struct session *session, int resolver, struct ini
 }
 
 /* The exact list: the request's descriptors, the channel to the keeper, and until they are closed
- * the store and the swapped user namespace. */
+ * the store and the last namespaces. */
 static int inside_keep_descriptors(const struct session *session, struct problem *problem)
 {
-	int keep[REQUEST_STREAMS + 4];
+	int keep[REQUEST_STREAMS + 5];
 	size_t count = REQUEST_STREAMS;
 	int error;
 
@@ -189,7 +190,8 @@ static int inside_keep_descriptors(const struct session *session, struct problem
 	keep[count++] = session->init_channel;
 	keep[count++] = session->store.mount;
 	keep[count++] = session->store.directory;
-	keep[count++] = session->user_namespace;
+	keep[count++] = session->namespaces.user;
+	keep[count++] = session->namespaces.network;
 	error = descriptors_keep_only(keep, count);
 	if (error)
 		return problem_set(problem, -error, "cannot close descriptors: %s",
@@ -440,27 +442,12 @@ static int give_streams(struct session *session, struct problem *problem)
 	return 0;
 }
 
-static int answer_maps(struct session *session, struct problem *problem)
-{
-	int error = serve_inside(session, INSIDE_CLOSED, problem);
-
-	if (error)
-		return error;
-	authority_as_root(&session->authority);
-	error = maps_write_identity(session->init_pid, problem);
-	authority_as_user(&session->authority);
-	return error ? error : give_streams(session, problem);
-}
-
 int session_await(struct session *session, struct problem *problem)
 {
-	int error = 0;
+	int error = serve_inside(session, INSIDE_STANDS, problem);
 
-	if (session->plan.closing != CLOSING_IDENTITY) {
-		error = serve_inside(session, INSIDE_CLOSED, problem);
-		if (!error)
-			error = give_streams(session, problem);
-	}
+	if (!error)
+		error = give_streams(session, problem);
 	if (!error)
 		error = serve_inside(session, INIT_READY, problem);
 	/* what the view itself takes is not the session's doing */
@@ -479,13 +466,18 @@ int session_assemble(struct session *session, struct problem *problem)
 		error = confine_forbid_core_dumps(problem);
 		if (!error)
 			error = make_outside(session, problem);
+		if (!error && session->namespaces.user >= 0 &&
+		    session->plan.network == NETWORK_NONE)
+			error = namespaces_take_network(&session->namespaces, problem);
 		if (!error)
 			error = clone_init(session, problem);
+		/* before the streams are given, without which the inside changes no ids */
+		if (!error && session->plan.closing == CLOSING_IDENTITY)
+			error = namespaces_map(&session->namespaces, false, problem);
+		namespaces_close(&session->namespaces);
 		if (!error)
 			error = session_describe(session, problem);
 		authority_as_user(&session->authority);
 	}
-	if (!error && session->plan.closing == CLOSING_IDENTITY)
-		error = answer_maps(session, problem);
 	return error;
 }

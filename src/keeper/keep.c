@@ -199,7 +199,7 @@ static void end(const struct session *session, struct message_ended *ended)
 	cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
 	count_discarded(session, ended);
 	sweeper_release(&session->sweeper);
-	process_reap(session->sweeper.pidfd, SWEEP_MILLISECONDS);
+	sweeper_wait(&session->sweeper, SWEEP_MILLISECONDS);
 }
 
 void session_keep(const struct session *session)

@@ -15,7 +15,6 @@
 
 #include "base/descriptor.h"
 #include "keeper/limits.h"
-#include "keeper/process.h"
 #include "keeper/prove.h"
 #include "keeper/session.h"
 
@@ -60,7 +59,7 @@ static void clear(const struct session *session)
 	if (session->sweeper.pidfd < 0)
 		return;
 	sweeper_release(&session->sweeper);
-	process_reap(session->sweeper.pidfd, CLEAR_MILLISECONDS);
+	sweeper_wait(&session->sweeper, CLEAR_MILLISECONDS);
 }
 
 int main(int argc, char **argv)
@@ -68,7 +67,7 @@ int main(int argc, char **argv)
 	static struct session session = {
 		.front = -1,
 		.front_pidfd = -1,
-		.user_namespace = -1,
+		.namespaces = { -1, -1, -1, -1 },
 		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
 		.cgroup = { -1, -1, -1, -1, -1, "", "", "" },
 		.store = { .mount = -1, .directory = -1 },

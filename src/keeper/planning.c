@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From the request, the configuration and the machine to the plan. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "keeper/maps.h"
 #include "keeper/session.h"
 #include "paths.h"
 #include "proof/proof.h"
@@ -17,21 +16,31 @@
 
 #define SURVEY_MILLISECONDS 2000
 
+static int is_allowed(const struct session *session, struct problem *problem)
+{
+	int count = getgroups(0, NULL);
+	/* not on the stack: there may be 65,536 of them */
+	_cleanup_free_ gid_t *groups = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*groups));
+
+	if (groups)
+		count = getgroups(count, groups);
+	if (!groups || count < 0)
+		return problem_set(problem, errno, "cannot read the user's groups");
+	groups[count] = session->authority.gid;
+	return configuration_user_allowed(&session->configuration, session->authority.uid, groups,
+					  (size_t)count + 1, problem);
+}
+
 static int read_configuration(struct session *session, struct problem *problem)
 {
-	gid_t groups[NGROUPS_MAX];
-	int count = getgroups(NGROUPS_MAX - 1, groups), allowed, error;
+	int allowed, error;
 
-	if (count < 0)
-		return problem_set(problem, errno, "cannot read the user's groups");
-	groups[count++] = session->authority.gid;
 	authority_as_root(&session->authority);
 	error = configuration_load(CONFIGURATION_DIRECTORY, &session->configuration, problem);
 	authority_as_user(&session->authority);
 	if (error)
 		return error;
-	allowed = configuration_user_allowed(&session->configuration, session->authority.uid, groups,
-					     (size_t)count, problem);
+	allowed = is_allowed(session, problem);
 	if (allowed < 0)
 		return allowed;
 	if (!allowed)
@@ -53,28 +62,64 @@ static int read_mounts(struct session *session, struct problem *problem)
 	return mount_table_read(stream, "/proc/self/mountinfo", &session->mounts, problem);
 }
 
-/* Root's sessions: the swapped namespace is made first, to try idmapping with it. */
+/* What the configuration and the request say of the network, before there is a plan. */
+static bool wants_no_network(const struct session *session)
+{
+	enum network_choice said = session->request.network;
+
+	return (said == NETWORK_UNSAID ? session->configuration.network : said) == NETWORK_NONE;
+}
+
+static int begin_namespaces(struct session *session, struct problem *problem)
+{
+	int error;
+
+	authority_as_root(&session->authority);
+	error = namespaces_begin(wants_no_network(session), &session->namespaces, problem);
+	authority_as_user(&session->authority);
+	return error;
+}
+
+/* For root's sessions the user namespace is mapped first, to try idmapping with it. */
 static int survey(struct session *session, bool *ret_user_namespaces, struct problem *problem)
 {
 	const struct authority *authority = &session->authority;
 	struct problem unavailable = { 0 };
-	int error;
+	int error, shifted = -1;
 
-	*ret_user_namespaces = maps_user_namespaces();
-	session->user_namespace = -1;
+	*ret_user_namespaces = namespaces_take_user(&session->namespaces);
 	if (authority->uid == 0 && *ret_user_namespaces) {
-		authority_mounting(authority);
-		session->user_namespace = maps_make_shifted(&unavailable);
-		if (session->user_namespace < 0)
+		authority_as_root(authority);
+		if (namespaces_map(&session->namespaces, true, &unavailable) == 0)
+			shifted = session->namespaces.user;
+		else
 			session_say(session, MESSAGE_DEBUG, "uid 0 is not swapped: %s",
 				    unavailable.text);
+		authority_mounting(authority);
 	}
-	error = survey_mounts(&session->mounts, SURVEY_MILLISECONDS, session->user_namespace);
+	error = survey_mounts(&session->mounts, SURVEY_MILLISECONDS, shifted);
 	authority_as_user(authority);
 	if (error)
 		return problem_set(problem, -error, "cannot look at the host's mounts: %s",
 				   strerror(-error));
 	return 0;
+}
+
+/* The namespaces that were begun are not those that the plan asks for: rare, so it costs time. */
+static int settle_namespaces(struct session *session, struct problem *problem)
+{
+	enum closing_kind closing = session->plan.closing;
+	int error;
+
+	if (closing == CLOSING_SHIFTED || (closing == CLOSING_IDENTITY && session->authority.uid != 0))
+		return 0;
+	namespaces_close(&session->namespaces);
+	if (closing == CLOSING_NONE)
+		return 0;
+	error = begin_namespaces(session, problem);
+	if (!error && !namespaces_take_user(&session->namespaces))
+		error = problem_set(problem, EIO, "cannot make a user namespace");
+	return error;
 }
 
 static bool has_runtime(uid_t uid)
@@ -96,6 +141,7 @@ static int preview(struct session *session, struct problem *problem)
 	bool less;
 	int error = budget_available(&available, problem);
 
+	namespaces_close(&session->namespaces);
 	if (error)
 		return error;
 	authority_as_root(&session->authority);
@@ -128,6 +174,8 @@ int session_plan(struct session *session, struct problem *problem)
 	int error = read_configuration(session, problem);
 
 	if (!error)
+		error = begin_namespaces(session, problem);
+	if (!error)
 		error = read_mounts(session, problem);
 	if (!error)
 		error = survey(session, &facts.user_namespaces, problem);
@@ -145,8 +193,8 @@ int session_plan(struct session *session, struct problem *problem)
 			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
 	proof_list_free(proven);
 	session->request.end = session->plan.end; /* which init goes by */
-	if (session->plan.closing != CLOSING_SHIFTED)
-		descriptor_close(&session->user_namespace); /* made, but not to be used */
+	if (!error)
+		error = settle_namespaces(session, problem);
 	if (!error && session->request.dry_run)
 		error = preview(session, problem);
 	return error;

@@ -9,6 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "control/message.h"
 #include "control/request.h"
+#include "keeper/namespaces.h"
 #include "keeper/state.h"
 #include "keeper/sweeper.h"
 #include "plan/configuration.h"
@@ -29,7 +30,7 @@ struct session {
 
 	struct configuration configuration;
 	struct mount_table mounts;
-	int user_namespace; /* for root's sessions: the one with uid 0 swapped, or -1 */
+	struct namespaces namespaces;
 	struct plan plan;
 
 	struct state state;

@@ -81,6 +81,9 @@ static _Noreturn void sweep(struct remains *remains)
 	if (remains->cgroup.parent < 0 ||
 	    cgroup_remove(remains->cgroup.parent, remains->cgroup.name, CGROUP_MILLISECONDS))
 		state_remove(remains->user_directory, remains->id);
+	/* its own end takes a moment more, for which nobody needs to wait */
+	if (write(remains->channel, "d", 1) < 0)
+		_exit(1);
 	_exit(0);
 }
 
@@ -147,6 +150,13 @@ int sweeper_give(const struct sweeper *sweeper, enum sweeper_gift gift, const in
 	if (error)
 		return problem_set(problem, -error, "the sweeper is gone: %s", strerror(-error));
 	return 0;
+}
+
+void sweeper_wait(const struct sweeper *sweeper, int milliseconds)
+{
+	struct pollfd said = { .fd = sweeper->channel, .events = POLLIN };
+
+	poll(&said, 1, milliseconds);
 }
 
 void sweeper_release(const struct sweeper *sweeper)

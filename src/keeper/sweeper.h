@@ -38,4 +38,7 @@ int sweeper_give(const struct sweeper *sweeper, enum sweeper_gift gift, const in
 /* Tells it to begin; it exits when all is cleared. Nothing but write(2) is called. */
 void sweeper_release(const struct sweeper *sweeper);
 
+/* Waits at most @milliseconds until it says that all is cleared, or is gone. */
+void sweeper_wait(const struct sweeper *sweeper, int milliseconds);
+
 #endif
