@@ -34,7 +34,7 @@ def storm_name(storm, loaded):
             f"{'under load' if loaded else 'at rest'}")
 
 
-def _locked_inodes():
+def locked_inodes():
     found = set()
     for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
         fields = line.split()
@@ -43,25 +43,20 @@ def _locked_inodes():
     return found
 
 
-def stale(uid):
-    """What no live session holds: state directories of @uid that nobody locks, and control groups
-    without a process. Looking takes no lock, which would be in the way of a start."""
-    locked, found = _locked_inodes(), set()
-    for directory in machine.STATE.glob(f"{uid}/*"):
-        try:
-            if directory.stat().st_ino not in locked:
-                found.add(f"state directory {directory}")
-        except FileNotFoundError:
-            pass
-    top = unified_cgroup()
-    for pattern in ("privexec/privexec-*", "user.slice/user-*.slice/privexec-*") if top else ():
-        for group in top.glob(pattern):
-            try:
-                if "populated 0" in (group / "cgroup.events").read_text(encoding="ascii"):
-                    found.add(f"control group {group}")
-            except OSError:
-                pass
-    return found
+def is_stale(directory):
+    """Does no live session hold this state directory? Looking takes no lock, which would be in the
+    way of a start."""
+    return directory.exists() and directory.stat().st_ino not in locked_inodes()
+
+
+def remains(ids):
+    """State directories and control groups of the sessions @ids."""
+    top, found = unified_cgroup(), []
+    for one in ids:
+        found += machine.STATE.glob(f"*/{one}")
+        for pattern in ("privexec", "user.slice/user-*.slice") if top else ():
+            found += top.glob(f"{pattern}/privexec-{one}")
+    return [str(path) for path in found]
 
 
 def _mounts():
@@ -86,13 +81,16 @@ def reap(pids):
 def _check_words(status, text, expected):
     lines = text.splitlines()
     assert status in expected, f"status {status}, expected {expected}: {text}"
-    assert len(lines) == int(status == 125), f"status {status} with {len(lines)} lines: {text}"
+    # one that was about to be killed itself may just have had the time to say it
+    most = int(status == 125 or len(expected) > 1)
+    least = int(status == 125)
+    assert least <= len(lines) <= most, f"status {status} with {len(lines)} lines: {text}"
     assert all(line.startswith("privexec: ") for line in lines), text
 
 
 def _expected(storm):
     if "front" in storm.victims:
-        return (-signal.SIGKILL,)
+        return (-signal.SIGKILL,) if len(storm.victims) == 1 else (-signal.SIGKILL, 125)
     return (137,) if storm.victims == ("command",) else (125,)
 
 
@@ -144,8 +142,7 @@ def _check_empty(session):
     """Nobody is left who could remove them: they may stay, but empty."""
     if session.cgroup and session.cgroup.exists():
         assert (session.cgroup / "cgroup.procs").read_text(encoding="ascii") == ""
-    uid = int(session.state.parent.name)
-    assert not session.state.exists() or f"state directory {session.state}" in stale(uid)
+    assert not session.state.exists() or is_stale(session.state)
 
 
 def count_calls(front, user=None):
@@ -165,21 +162,19 @@ def _argv(front):
 def kill_at_call(front, role, at, user=None):
     """Kills @role at its system call number @at. Returns the seconds until all processes of the
     session were gone, or None when it made fewer calls."""
-    uid = user.uid if user else 0
-    before = stale(uid)
     followed = Followed(_argv(front), user=user, role=role, at=at)
     left = followed.run(LIMIT_AT_REST)
     gone, text = time.monotonic() - (followed.killed or 0), followed.output()
     followed.release()
     assert not left, f"{LIMIT_AT_REST} s after the kill these live: {left}"
-    machine.wait_until(lambda: not stale(uid) - before, step=0.002,
+    machine.wait_until(lambda: not remains(followed.ids), step=0.002,
                        timeout=0.05 if role == "sweeper" else LIMIT_AT_REST)
-    if stale(uid) - before and role == "sweeper":
+    if role == "sweeper" and remains(followed.ids):
         sweep(front, user)
-    machine.wait_until(lambda: not stale(uid) - before, timeout=0.5)
-    assert not stale(uid) - before, f"left: {stale(uid) - before}"
+    assert not remains(followed.ids), f"left: {remains(followed.ids)}"
     if not followed.killed:
         assert followed.status == 0 and text == "", (followed.status, text)
         return None
     _check_words(followed.status, text, (137,) if role == "front" else (0, 125))
+    assert followed.status != 0 or text == "", text
     return gone

@@ -4,6 +4,7 @@ of them, or to make one do what it never would. Linux on x86-64."""
 
 import ctypes
 import os
+import re
 import signal
 import struct
 import time
@@ -17,7 +18,7 @@ FOLLOW = OPTION_SYSGOOD | OPTION_FORK | OPTION_VFORK | OPTION_CLONE | OPTION_EXE
 EVENT_FORK, EVENT_VFORK, EVENT_CLONE, EVENT_STOP = 1, 2, 3, 128
 WALL = 0x40000000
 ENTRY, EXIT = 1, 2
-SYS_CLONE3 = 435
+SYS_MKDIRAT, SYS_CLONE3 = 258, 435
 CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
 
 # indices into struct user_regs_struct
@@ -61,10 +62,9 @@ _information = (ctypes.c_ubyte * 88)()
 
 
 def call(pid):
-    """At a system call stop: (ENTRY or EXIT, number of the call, first argument)."""
+    """At a system call stop: (ENTRY or EXIT, number of the call, first and second argument)."""
     ptrace(PTRACE_GET_SYSCALL_INFO, pid, len(_information), ctypes.addressof(_information))
-    number, first = struct.unpack_from("QQ", bytes(_information), 24)
-    return _information[0], number, first
+    return (_information[0], *struct.unpack_from("QQQ", bytes(_information), 24))
 
 
 def stop(pid):
@@ -82,6 +82,7 @@ class Followed:
     def __init__(self, argv, *, user=None, role=None, at=None):
         self.calls = {}     # by role: how many system calls it entered
         self.births = {}    # by role: the parent's system call that made it
+        self.ids = set()    # ids of sessions for which the keeper made directories
         self.killed = None  # when, by time.monotonic()
         self.status = None  # the front's, as a shell gives it
         self._role, self._at = role, at
@@ -197,7 +198,7 @@ class Followed:
 
     def _at_call(self, pid):
         """Returns true when the process was killed here."""
-        kind, number, first = call(pid)
+        kind, number, first, second = call(pid)
         if kind != ENTRY:
             return False
         role = self._roles[pid]
@@ -207,6 +208,10 @@ class Followed:
             os.kill(pid, signal.SIGKILL)
             return True
         self._flags[pid] = 0
+        if role == "keeper" and number == SYS_MKDIRAT:
+            name = read_memory(pid, second, 32).split(b"\0")[0].decode(errors="replace")
+            if re.fullmatch(r"(privexec-)?[0-9a-f]{8}", name):
+                self.ids.add(name[-8:])
         if number == SYS_CLONE3:
             self._flags[pid] = struct.unpack("Q", read_memory(pid, first, 8))[0]
         return False
