@@ -94,6 +94,7 @@ static int inside_view(struct session *session, struct problem *problem)
 	if (!error && session->plan.closing == CLOSING_SHIFTED)
 		authority_shift(&session->authority);
 	authority_expose(&session->authority);
+	view.store_on_root = session->store.on_root;
 	if (!error)
 		error = view_build(&view, problem);
 	/* the answer comes while we go on */

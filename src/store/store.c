@@ -11,7 +11,9 @@
 
 int store_attach(struct store *store, struct problem *problem)
 {
-	/* on top of "/", which no lookup that starts at the process's root ever crosses */
+	if (move_mount(store->mount, "", AT_FDCWD, "/sys", MOVE_MOUNT_F_EMPTY_PATH) == 0)
+		return 0;
+	store->on_root = true;
 	if (move_mount(store->mount, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
 		return problem_set(problem, errno, "cannot attach the store: %s", strerror(errno));
 	return 0;

@@ -17,6 +17,7 @@ struct store {
 	uint64_t size;	      /* bytes it may hold */
 	int mount;	      /* its mount, not attached anywhere */
 	int directory;	      /* its root directory */
+	bool on_root;	      /* attached on top of "/": store_attach() */
 	bool never_swapped;   /* by itself, whatever swap is active */
 	uint64_t bytes_empty, files_empty; /* in use before the command began */
 	uint64_t keep_capabilities; /* what the keeper needs to end it */
@@ -31,8 +32,10 @@ struct store {
 int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem *problem);
 
 /*
- * Attaches the store in the calling process's mount namespace where no path leads to it (beneath
- * its root), so that kernels which take no layers from unattached mounts do.
+ * Attaches the store in the calling process's mount namespace, so that kernels which take no layers
+ * from unattached mounts do: over the host's /sys, of which a session sees nothing, or, where there is
+ * none, on top of "/", which no lookup that starts there crosses. The tree it lies on is let go of when
+ * the session's root has been entered.
  */
 int store_attach(struct store *store, struct problem *problem);
 

@@ -204,12 +204,10 @@ static int build_root(struct view *view, struct problem *problem)
 /* Makes the session's root the process's, and lets go of the host's tree. */
 static int pivot(struct view *view, struct problem *problem)
 {
-	/*
-	 * The old root now lies on top of the new one, and the store on top of that: each call takes
-	 * the topmost away.
-	 */
+	/* the old root now lies on top of the new one, and the store perhaps on top of that */
 	if (fchdir(view->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-	    umount2(".", MNT_DETACH) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	    (view->store_on_root && umount2(".", MNT_DETACH) < 0) ||
+	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
 		return problem_set(problem, errno, "cannot enter the session's root: %s",
 				   strerror(errno));
 	descriptor_close(&view->root);
