@@ -24,6 +24,31 @@ def show(content, path):
 OWN_SHM = "mount -t tmpfs tmpfs /dev/shm"
 
 
+_NO_USER_NAMESPACES = """
+import ctypes, os, sys
+class Compare(ctypes.Structure):
+    _fields_ = [("argument", ctypes.c_uint), ("operation", ctypes.c_int),
+                ("mask", ctypes.c_uint64), ("value", ctypes.c_uint64)]
+seccomp, new_user = ctypes.CDLL("libseccomp.so.2"), 0x10000000
+seccomp.seccomp_init.restype = ctypes.c_void_p
+context = ctypes.c_void_p(seccomp.seccomp_init(0x7fff0000))    # allow
+assert seccomp.seccomp_attr_set(context, 3, 0) == 0             # without no_new_privs
+for name in (b"unshare", b"clone"):
+    masked_equal = Compare(0, 7, new_user, new_user)
+    number = seccomp.seccomp_syscall_resolve_name(name)
+    assert seccomp.seccomp_rule_add_array(context, 0x00050000 | 28, number, 1,
+                                          ctypes.byref(masked_equal)) == 0   # ENOSPC
+assert seccomp.seccomp_load(context) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def without_user_namespaces(argv):
+    """The words that run @argv, as root, where a user namespace is refused as by a machine whose
+    user.max_user_namespaces is 0."""
+    return ["/usr/bin/python3", "-c", _NO_USER_NAMESPACES, *argv]
+
+
 class Room:
     """Such a namespace that stays until close(), for several commands."""
 

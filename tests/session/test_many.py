@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import re
+import select
 import subprocess
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 import killing
 import machine
-from livesession import Session, alive, read_line
+from livesession import Session, alive
 from room import OWN_SHM, Room, show
 
 GROUP_BYTES = 3 << 30
@@ -252,11 +253,9 @@ def test_twenty_sessions_that_fill_their_stores_at_once_keep_within_the_promised
     most, filled, refused = 0, [], []
     try:
         for process in started:
-            while not (line := read_line(process.stdout.fileno(), 0.05)):
+            while not select.select([process.stdout], [], [], 0.05)[0]:
                 most = max(most, sum(memory.promises()))
-                if process.poll() is not None:
-                    break
-            if line:
+            if line := process.stdout.readline():
                 filled.append((process, int(line)))
             else:
                 refused.append(process.stderr.read())
