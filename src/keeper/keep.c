@@ -122,6 +122,8 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 {
 	if (watch[WATCH_NOTES].revents && !take_note(session, status))
 		watch[WATCH_NOTES].fd = -1;
+	if (*status >= 0)
+		return true; /* the last thing init does before it exits */
 	if (watch[WATCH_INIT].revents) {
 		/* the status may have come with the same wake-up */
 		if (*status < 0 && watch[WATCH_NOTES].fd >= 0)
@@ -190,15 +192,22 @@ static void count_discarded(const struct session *session, struct message_ended 
 	ended->files = files > store->files_empty ? files - store->files_empty : 0;
 }
 
-/* Ends what is left, counts what was in the store, and has everything cleared away. */
+/*
+ * Ends what is left, counts what was in the store, and has everything cleared away. init's own
+ * word that it ends saves waiting for that twice: the sweeper waits for it, and kills what it must.
+ */
 static void end(const struct session *session, struct message_ended *ended)
 {
-	cgroup_kill(&session->cgroup);
-	syscall(SYS_pidfd_send_signal, session->init_pidfd, SIGKILL, NULL, 0);
-	process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
-	cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
+	if (ended->cause[0]) {
+		cgroup_kill(&session->cgroup);
+		syscall(SYS_pidfd_send_signal, session->init_pidfd, SIGKILL, NULL, 0);
+		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
+		cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
+	}
 	count_discarded(session, ended);
 	sweeper_release(&session->sweeper);
+	if (!ended->cause[0])
+		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
 	sweeper_wait(&session->sweeper, SWEEP_MILLISECONDS);
 }
 
