@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "confine/capability.h"
@@ -47,10 +48,18 @@ static uint64_t needed_mask(void)
 
 static int missing(uint64_t permitted, uid_t uid, struct problem *problem)
 {
+	struct statvfs system;
+
 	if (permitted == 0 && prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		return problem_set(problem, EPERM,
 				   "no privilege: no_new_privs is set, as inside a private session "
 				   "or another sandbox; start privexec outside of it");
+	if (permitted == 0 && statvfs("/proc/self/exe", &system) == 0 &&
+	    (system.f_flag & ST_NOSUID))
+		return problem_set(problem, EPERM,
+				   "no privilege: privexec-keeper lies on a file system that is mounted "
+				   "nosuid; remount it suid, or install privexec elsewhere (make install "
+				   "prefix=...)");
 	if (permitted == 0)
 		return problem_set(problem, EPERM,
 				   "no privilege: privexec-keeper has no file capabilities; install "

@@ -104,7 +104,7 @@ int confine_forbid_core_dumps(struct problem *problem)
 
 	/* ENOENT: a kernel that dumps nothing at all */
 	if ((error && error != -ENOENT) || setrlimit(RLIMIT_CORE, &none) < 0)
-		return problem_set(problem, error ? -error : errno, "cannot forbid core dumps: %s",
+		return problem_set(problem, error ? -error : errno, "cannot forbid core dumps: %s; /proc must be writable",
 				   strerror(error ? -error : errno));
 	return 0;
 }

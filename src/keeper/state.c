@@ -78,9 +78,10 @@ static void sweep(int user_directory, const char *id, int session, int cgroup_ro
 {
 	char path[CGROUP_PATH_MAX];
 
-	if (cgroup_root < 0 || descriptor_read_file(session, "cgroup", path, sizeof(path)) <= 0 ||
-	    cgroup_sweep(cgroup_root, path))
-		state_remove(user_directory, id);
+	if (descriptor_read_file(session, "cgroup", path, sizeof(path)) > 0 &&
+	    (cgroup_root < 0 || !cgroup_sweep(cgroup_root, path)))
+		return; /* what it says is still needed */
+	state_remove(user_directory, id);
 }
 
 static uint64_t read_promise(int session)

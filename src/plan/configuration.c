@@ -85,6 +85,9 @@ static int refuse_open(int error, const char *path, struct problem *problem)
 			"%s is a symbolic link, which is not followed; put the file itself "
 			"in its place",
 			path);
+	if (error == ENXIO)
+		return problem_set(problem, error, "%s is no regular file; put one in its place",
+				   path);
 	return problem_set(problem, error, "cannot open %s: %s", path, strerror(error));
 }
 

@@ -98,7 +98,10 @@ static void hear_nothing(struct session *session)
 		words_say("the keeper was killed (%s), and the session with it",
 			  strsignal(WTERMSIG(status)));
 	else
-		words_say("the keeper is gone without a word, and the session with it");
+		words_say("the keeper is gone without a word%s",
+			  session->is_started ?
+				  ", and the session with it" :
+				  "; if this happens again, install privexec again");
 }
 
 void session_hear_keeper(struct session *session)

@@ -136,8 +136,9 @@ int streams_prepare(int closed, struct streams *ret_streams, struct problem *pro
 			r = classify(stream, &streams);
 		}
 		if (r < 0)
-			return problem_set(problem, -r, "cannot prepare %s: %s", stream_names[i],
-					   strerror(-r));
+			return problem_set(problem, -r, "cannot prepare %s: %s%s", stream_names[i],
+					   strerror(-r),
+					   r == -EMFILE ? "; raise the limit (ulimit -n)" : "");
 	}
 	*ret_streams = streams;
 	return 0;
