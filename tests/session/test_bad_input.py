@@ -348,7 +348,7 @@ CONFIGURATIONS = [
     ("a FIFO in place of a file", changed(put("privexec.conf", "FIFO")),
      "privexec.conf is not a regular file", "replace it"),
     ("a socket in place of a file", changed(put("privexec.conf", "socket")),
-     "privexec.conf", "not a regular file|replace it"),
+     "privexec.conf", "no regular file; put one"),
 ]
 
 MACHINES = [
