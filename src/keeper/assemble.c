@@ -44,12 +44,12 @@
 enum inside_note {
 	INSIDE_STANDS = 'u', /* the view does; the keeper answers with one byte and the streams */
 	INSIDE_FAILED = 'E', /* text of the problem; it exits */
-	INSIDE_DEBUG = 'D',  /* text */
+	INSIDE_WARNS = 'W',  /* text */
 };
 
 /* ---- inside: process 1, from here to init_run() ---- */
 
-static int inside_channel = -1; /* for view->say, which has no context */
+static int inside_channel = -1; /* for view->warn, which has no context */
 
 static void inside_say(enum inside_note note, const char *text)
 {
@@ -60,9 +60,9 @@ static void inside_say(enum inside_note note, const char *text)
 	channel_send(inside_channel, packet, 1 + strlen(packet + 1), NULL, 0);
 }
 
-static void inside_debug(const char *text)
+static void inside_warn(const char *text)
 {
-	inside_say(INSIDE_DEBUG, text);
+	inside_say(INSIDE_WARNS, text);
 }
 
 static int inside_private_mounts(struct problem *problem)
@@ -85,7 +85,7 @@ static int inside_view(struct session *session, struct problem *problem)
 		.store = session->store.directory,
 		.idmap = session->plan.closing == CLOSING_SHIFTED ? session->namespaces.user : -1,
 		.root = -1,
-		.say = session->request.debug || session->configuration.debug ? inside_debug : NULL,
+		.warn = inside_warn,
 	};
 	int error;
 
@@ -262,6 +262,9 @@ static int make_store(struct session *session, const struct state_count *count,
 	if (!error)
 		error = sweeper_start(&session->authority, &session->state, &session->cgroup,
 				      session->store.directory, &session->sweeper, problem);
+	session_say(session, MESSAGE_DEBUG, "store: %llu bytes of memory, %llu available, %llu promised",
+		    (unsigned long long)size, (unsigned long long)available,
+		    (unsigned long long)count->bytes_promised);
 	if (!error)
 		error = state_enter(&session->state, size, problem);
 	if (!error)
@@ -294,6 +297,7 @@ static int make_cgroup(struct session *session, struct problem *problem)
 	if (!error) {
 		const int gift[] = { cgroup->kill, cgroup->events };
 
+		session_say(session, MESSAGE_DEBUG, "control group: %s", cgroup->path);
 		return sweeper_give(&session->sweeper, SWEEPER_CGROUP, gift, 2, problem);
 	}
 	if (problem->text[0])
@@ -330,6 +334,8 @@ static int make_outside(struct session *session, struct problem *problem)
 		error = make_cgroup(session, problem);
 	if (!error)
 		error = swap_assure(session->cgroup.directory, &session->swap, problem);
+	if (!error)
+		session_say(session, MESSAGE_DEBUG, "swap: %s", session->swap.word);
 	if (!error) {
 		session->listener = state_listen(&session->state, problem);
 		error = session->listener < 0 ? session->listener : 0;
@@ -376,6 +382,7 @@ static int clone_init(struct session *session, struct problem *problem)
 						    "too many processes?",
 				   strerror(-child));
 	session->init_pid = child;
+	session_say(session, MESSAGE_DEBUG, "process 1 of the session: %d", child);
 	for (size_t i = 0; i < REQUEST_STREAMS; i++)
 		descriptor_close(&session->descriptors[i]);
 	return sweeper_give(&session->sweeper, SWEEPER_INIT, &session->init_pidfd, 1, problem);
@@ -392,7 +399,7 @@ static int hear_inside(const struct session *session, int64_t limit, char *text,
 	if (left <= 0 || poll(&readable, 1, (int)left) == 0)
 		return problem_set(problem, ETIMEDOUT,
 				   "making the session took more than %d seconds; does a network or "
-				   "FUSE file system hang? see --debug",
+				   "FUSE file system hang?",
 				   INSIDE_MILLISECONDS / 1000);
 	length = channel_receive(session->init_channel, text, size - 1, NULL, NULL);
 	if (length <= 0)
@@ -403,11 +410,10 @@ static int hear_inside(const struct session *session, int64_t limit, char *text,
 	return text[0];
 }
 
-/* Serves the inside until it says @awaited. */
-static int serve_inside(const struct session *session, char awaited, struct problem *problem)
+/* Serves the inside until it says @awaited, at the latest until @limit. */
+static int serve_inside(const struct session *session, char awaited, int64_t limit,
+			struct problem *problem)
 {
-	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
-
 	while (true) {
 		char packet[2 + PROBLEM_TEXT_SIZE];
 		int note = hear_inside(session, limit, packet, sizeof(packet), problem);
@@ -415,8 +421,8 @@ static int serve_inside(const struct session *session, char awaited, struct prob
 		if (note < 0 || note == awaited)
 			return note < 0 ? note : 0;
 		switch (note) {
-		case INSIDE_DEBUG:
-			session_say(session, MESSAGE_DEBUG, "%s", packet + 1);
+		case INSIDE_WARNS:
+			session_say(session, MESSAGE_WARNING, "%s", packet + 1);
 			break;
 		case INSIDE_FAILED:
 			return problem_set(problem, EIO, "%s", packet + 1);
@@ -445,13 +451,18 @@ static int give_streams(struct session *session, struct problem *problem)
 
 int session_await(struct session *session, struct problem *problem)
 {
-	int error = serve_inside(session, INSIDE_STANDS, problem);
+	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
+	int error = serve_inside(session, INSIDE_STANDS, limit, problem);
 
-	if (!error)
+	if (!error) {
+		session_say(session, MESSAGE_DEBUG, "the view stands");
 		error = give_streams(session, problem);
+	}
 	if (!error)
-		error = serve_inside(session, INIT_READY, problem);
+		error = serve_inside(session, INIT_READY, limit, problem);
 	/* what the view itself takes is not the session's doing */
+	if (!error)
+		session_say(session, MESSAGE_DEBUG, "closed and confined");
 	if (!error)
 		error = store_usage(session->store.directory, &session->store.bytes_empty,
 				    &session->store.files_empty);

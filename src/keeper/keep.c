@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keeping the session: wait for whatever ends it, end it, say so. From session_confine() on this
- * process has at most one capability, opens nothing, parses nothing and may make few system calls.
+ * process has no capability but what the store needs to end (the memory store: none), opens nothing, parses nothing and may make few system calls.
  */
 #include <errno.h>
 #include <poll.h>

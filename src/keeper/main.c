@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +54,15 @@ static int make(struct session *session, struct problem *problem)
 	return error;
 }
 
+static bool is_channel(int descriptor)
+{
+	int type;
+	socklen_t size = sizeof(type);
+
+	return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
 /* Set-up failed: what was begun is gone before the person reads why. */
 static void clear(const struct session *session)
 {
@@ -82,6 +92,12 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], "--prove") == 0)
 		return prove(argv + 2);
+	if (argc > 1 || !is_channel(FRONT_DESCRIPTOR)) {
+		fputs("privexec-keeper is started by privexec, not by hand; root may run\n"
+		      "privexec-keeper --prove DIRECTORY...\n",
+		      stderr);
+		return 125;
+	}
 	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
 		session.descriptors[i] = -1;
 	error = authority_take(&session.authority, &problem);

@@ -93,7 +93,7 @@ static int survey(struct session *session, bool *ret_user_namespaces, struct pro
 		if (namespaces_map(&session->namespaces, true, &unavailable) == 0)
 			shifted = session->namespaces.user;
 		else
-			session_say(session, MESSAGE_DEBUG, "uid 0 is not swapped: %s",
+			session_say(session, MESSAGE_DEBUG, "uid 0 is not shifted: %s",
 				    unavailable.text);
 		authority_mounting(authority);
 	}
@@ -191,6 +191,10 @@ int session_plan(struct session *session, struct problem *problem)
 	if (!error)
 		snprintf(session->plan.network_words, sizeof(session->plan.network_words), "%s",
 			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
+	session_say(session, MESSAGE_DEBUG, "authority: %s; %zu mounts", session->authority.source,
+		    session->mounts.count);
+	for (size_t i = 0; proven[i]; i++)
+		session_say(session, MESSAGE_DEBUG, "proven: %s", proven[i]);
 	proof_list_free(proven);
 	session->request.end = session->plan.end; /* which init goes by */
 	if (!error)

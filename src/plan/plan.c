@@ -7,14 +7,21 @@
 
 #define RUNTIME_PATH_SIZE 32
 
-/* What this version cannot do for a `require` list, and what can be done instead. */
+/*
+ * Every word of a `require` list: what this version cannot do for it, with what can be done instead;
+ * or NULL where it holds, or is checked elsewhere. A word that is not here is refused.
+ */
 static const struct {
 	unsigned bit;
-	const char *reason;
-} unmet[] = {
+	const char *unmet;
+} requirements[] = {
 	{ REQUIRE_KERNEL_KEY,
 	  "the memory store, this version's only one, has no key; leave it out" },
+	{ REQUIRE_METADATA_HIDDEN, NULL }, /* nothing of the memory store is on a disk */
+	{ REQUIRE_RESERVABLE, NULL },	   /* what is promised in memory is there: budget_grant() */
+	{ REQUIRE_NO_SWAP, NULL },	   /* no session starts without: swap_assure() */
 	{ REQUIRE_ENCRYPTED_SWAP, "this version does not encrypt swap; require no-swap instead" },
+	{ REQUIRE_CLOSED, NULL }, /* choose_requirements() */
 	{ REQUIRE_PRIVATE_NETWORK, "this version has no private network; use --net=none" },
 	{ REQUIRE_LABELS, "this version loads no labels; leave it out" },
 	{ REQUIRE_NO_HIBERNATION,
@@ -111,11 +118,18 @@ static int choose_closing(const struct planning *planning)
 static int choose_requirements(const struct planning *planning)
 {
 	struct plan *plan = planning->plan;
+	unsigned known = 0;
 
 	plan->require = planning->request->require | planning->configuration->require;
-	for (size_t i = 0; i < sizeof(unmet) / sizeof(*unmet); i++)
-		if (plan->require & unmet[i].bit)
-			return refuse_requirement(planning, unmet[i].bit, unmet[i].reason);
+	for (size_t i = 0; i < sizeof(requirements) / sizeof(*requirements); i++) {
+		if ((plan->require & requirements[i].bit) && requirements[i].unmet)
+			return refuse_requirement(planning, requirements[i].bit,
+						  requirements[i].unmet);
+		known |= requirements[i].bit;
+	}
+	if (plan->require & ~known)
+		return problem_set(planning->problem, EOPNOTSUPP,
+				   "a requirement is not known to this version; leave it out");
 	if (!(plan->require & REQUIRE_CLOSED))
 		return 0;
 	if (plan->authority == AUTHORITY_USER_NAMESPACE)

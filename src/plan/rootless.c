@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
+ * The tree for the authority of a user namespace. Planned and tested, but not yet made: the keeper of
+ * this version always has capabilities.
+ */
+/*
  * The tree for AUTHORITY_USER_NAMESPACE. In a mount namespace that a user namespace owns, mounts
  * taken over from the host are locked to one another: a directory with a mount below it can be
  * neither an overlay's lower layer nor bound by itself (EINVAL). So such directories are made anew,

@@ -97,6 +97,10 @@ int budget_grant(uint64_t asked, uint64_t most, uint64_t available, uint64_t pro
 	uint64_t left = half > promised ? half - promised : 0;
 	uint64_t wanted = asked;
 
+	if (asked && asked < BUDGET_ASKED_LEAST)
+		return problem_set(problem, EINVAL,
+				   "a session cannot be made in %llu bytes; ask for --size=1M or more",
+				   (unsigned long long)asked);
 	if (!asked) {
 		wanted = left / 4 > BUDGET_LEAST ? left / 4 : BUDGET_LEAST;
 		if (most && wanted > most)

@@ -14,7 +14,7 @@
 
 #define INODES_LEAST 1024
 
-static int configure(int context, uint64_t size, bool *ret_noswap)
+static int configure(int context, uint64_t size)
 {
 	char bytes[32], inodes[32];
 	/* a page per file is what most files take at least; inodes are kernel memory too */
@@ -27,8 +27,8 @@ static int configure(int context, uint64_t size, bool *ret_noswap)
 	    fsconfig(context, FSCONFIG_SET_STRING, "size", bytes, 0) < 0 ||
 	    fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", inodes, 0) < 0)
 		return -errno;
-	/* since Linux 6.4; without it swap_assure() must keep the pages from swap */
-	*ret_noswap = fsconfig(context, FSCONFIG_SET_FLAG, "noswap", NULL, 0) == 0;
+	/* since Linux 6.4; where it is refused swap_assure() alone keeps the pages from swap */
+	fsconfig(context, FSCONFIG_SET_FLAG, "noswap", NULL, 0);
 	return 0;
 }
 
@@ -36,8 +36,7 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
 {
 	_cleanup_close_ int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
 	_cleanup_close_ int mount = -1, directory = -1;
-	bool noswap = false;
-	int error = context < 0 ? -errno : configure(context, size, &noswap);
+	int error = context < 0 ? -errno : configure(context, size);
 
 	if (error)
 		return problem_set(problem, -error, "cannot make the memory store: %s",
@@ -53,7 +52,6 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
 	*ret_store = STORE_NONE;
 	ret_store->kind = STORE_MEMORY;
 	ret_store->size = size;
-	ret_store->never_swapped = noswap;
 	ret_store->mount = descriptor_take(&mount);
 	ret_store->directory = descriptor_take(&directory);
 	return 0;

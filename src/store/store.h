@@ -18,7 +18,6 @@ struct store {
 	int mount;	      /* its mount, not attached anywhere */
 	int directory;	      /* its root directory */
 	bool on_root;	      /* attached on top of "/": store_attach() */
-	bool never_swapped;   /* by itself, whatever swap is active */
 	uint64_t bytes_empty, files_empty; /* in use before the command began */
 	uint64_t keep_capabilities; /* what the keeper needs to end it */
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -13,18 +12,12 @@
 #include "base/filesystem.h"
 #include "view/view.h"
 
-__attribute__((format(printf, 2, 3))) static void say(const struct view *view, const char *format,
-						      ...)
+static void warn_of_cover(const struct view *view, const char *path, const char *cause)
 {
-	char text[PROBLEM_TEXT_SIZE + 256];
-	va_list arguments;
+	char text[PROBLEM_TEXT_SIZE];
 
-	if (!view->say)
-		return;
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	view->say(text);
+	snprintf(text, sizeof(text), "%.200s is covered in the session: %.280s", path, cause);
+	view->warn(text);
 }
 
 /* A directory of root's in the store, for the mounts below it. */
@@ -122,11 +115,10 @@ static int cover_instead(struct view *view, const struct plan_node *node,
 		*problem = *cause;
 		return -EOPNOTSUPP;
 	}
-	say(view, "%s is covered: %s", node->path, cause->text);
+	warn_of_cover(view, node->path, cause->text);
 	mount = layer_cover(view, node->directory, problem);
 	if (mount < 0)
 		return mount;
-	view->covered++;
 	return filesystem_attach(mount, view->root, node->path + 1, problem);
 }
 

@@ -19,8 +19,7 @@ struct view {
 	int idmap;	/* user namespace whose maps every lower layer gets, or -1 */
 	int root;	/* the session's root mount, once it exists */
 	unsigned layers; /* overlays made so far: names their directories in the store */
-	unsigned covered; /* nodes that became covers although the plan had hoped for more */
-	void (*say)(const char *text); /* for --debug; may be NULL */
+	void (*warn)(const char *text); /* tells the person */
 };
 
 /*

@@ -508,8 +508,8 @@ static const struct {
 	{ "all of the half", 8 * GIB, 0, 16 * GIB, 0, 8 * GIB, false },
 	{ "less than asked", 9 * GIB, 0, 16 * GIB, 0, 8 * GIB, true },
 	{ "the rest of the half", 8 * GIB, 0, 16 * GIB, 5 * GIB, 3 * GIB, true },
-	{ "whole pages, rounded up", 1, 0, 16 * GIB, 0, 4096, false },
-	{ "whole pages, rounded up past one", 4097, 0, 16 * GIB, 0, 8192, false },
+	{ "too little to be of use", MIB - 1, 0, 16 * GIB, 0, 0, false },
+	{ "whole pages, rounded up", MIB + 1, 0, 16 * GIB, 0, MIB + 4096, false },
 	{ "whole pages, rounded down where less is left", GIB, 0, 64 * MIB + 4098, 0, 32 * MIB,
 	  true },
 	{ "little asked where little is left", 4 * MIB, 0, 16 * MIB, 0, 4 * MIB, false },
@@ -544,7 +544,7 @@ static void promises_follow_the_table_and_stay_within_half_of_what_is_available(
 
 static void sessions_that_start_one_after_the_other_never_pass_the_half(void **state)
 {
-	const uint64_t asks[] = { 0, GIB, 4096, 1ULL << 60, 100 * MIB };
+	const uint64_t asks[] = { 0, GIB, MIB, 1ULL << 60, 100 * MIB };
 
 	(void)state;
 	for (size_t ask = 0; ask < sizeof(asks) / sizeof(*asks); ask++) {

@@ -793,6 +793,12 @@ static void what_this_version_lacks_is_refused_with_its_cure(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		assert_refused("cgroup1", WHO_USER, NULL, &cases[i].request, EOPNOTSUPP,
 			       cases[i].words);
+	/* a word that nobody thought of when it was added is refused, not taken as met */
+	{
+		const struct request unknown = { .require = 1U << 30 };
+
+		assert_refused("cgroup1", WHO_USER, NULL, &unknown, EOPNOTSUPP, "is not known");
+	}
 	configuration_defaults(&configuration);
 	configuration.require = REQUIRE_LABELS;
 	assert_refused("cgroup1", WHO_USER, &configuration, NULL, EOPNOTSUPP,

@@ -13,11 +13,11 @@
 #define SESSIONS_MAX 10000
 
 /* What the lines of privexec.conf are read into. */
-struct main_file {
+struct conf_file {
 	struct line_reader reader;
 	struct configuration *configuration;
 	struct problem *problem;
-	unsigned seen;			     /* bit n: the n-th of main_keys was there */
+	unsigned seen;			     /* bit n: the n-th of conf_keys was there */
 	unsigned relax_added, relax_removed; /* by relax_x and relax_mitshm, wherever they stand */
 	int error;			     /* negative errno of the first problem */
 };
@@ -26,9 +26,9 @@ struct main_file {
  * A key. @parse returns false when @value is bad; @wanted says what would be good, or @choices
  * lists it.
  */
-struct main_key {
+struct conf_key {
 	const char *section, *word;
-	bool (*parse)(const char *value, struct main_file *file);
+	bool (*parse)(const char *value, struct conf_file *file);
 	const char *wanted;
 	const struct choice *choices;
 };
@@ -39,7 +39,7 @@ static bool parse_yes(const char *value, bool *ret_yes)
 	return *ret_yes || strcmp(value, "no") == 0;
 }
 
-static bool parse_store(const char *value, struct main_file *file)
+static bool parse_store(const char *value, struct conf_file *file)
 {
 	unsigned choice;
 
@@ -49,12 +49,12 @@ static bool parse_store(const char *value, struct main_file *file)
 	return true;
 }
 
-static bool parse_size(const char *value, struct main_file *file)
+static bool parse_size(const char *value, struct conf_file *file)
 {
 	return choice_parse_size(value, &file->configuration->size);
 }
 
-static bool parse_network(const char *value, struct main_file *file)
+static bool parse_network(const char *value, struct conf_file *file)
 {
 	unsigned choice;
 
@@ -64,7 +64,7 @@ static bool parse_network(const char *value, struct main_file *file)
 	return true;
 }
 
-static bool parse_end(const char *value, struct main_file *file)
+static bool parse_end(const char *value, struct conf_file *file)
 {
 	unsigned choice;
 
@@ -74,7 +74,7 @@ static bool parse_end(const char *value, struct main_file *file)
 	return true;
 }
 
-static bool parse_suspend(const char *value, struct main_file *file)
+static bool parse_suspend(const char *value, struct conf_file *file)
 {
 	unsigned choice;
 
@@ -84,12 +84,12 @@ static bool parse_suspend(const char *value, struct main_file *file)
 	return true;
 }
 
-static bool parse_relax(const char *value, struct main_file *file)
+static bool parse_relax(const char *value, struct conf_file *file)
 {
 	return choice_parse_list(choices_relax, value, &file->configuration->relax, NULL, 0);
 }
 
-static bool parse_relax_alias(const char *value, struct main_file *file, unsigned bit)
+static bool parse_relax_alias(const char *value, struct conf_file *file, unsigned bit)
 {
 	bool yes;
 
@@ -99,22 +99,22 @@ static bool parse_relax_alias(const char *value, struct main_file *file, unsigne
 	return true;
 }
 
-static bool parse_relax_x(const char *value, struct main_file *file)
+static bool parse_relax_x(const char *value, struct conf_file *file)
 {
 	return parse_relax_alias(value, file, RELAX_X11);
 }
 
-static bool parse_relax_mitshm(const char *value, struct main_file *file)
+static bool parse_relax_mitshm(const char *value, struct conf_file *file)
 {
 	return parse_relax_alias(value, file, RELAX_MITSHM);
 }
 
-static bool parse_require(const char *value, struct main_file *file)
+static bool parse_require(const char *value, struct conf_file *file)
 {
 	return choice_parse_list(choices_require, value, &file->configuration->require, NULL, 0);
 }
 
-static bool parse_debug(const char *value, struct main_file *file)
+static bool parse_debug(const char *value, struct conf_file *file)
 {
 	return parse_yes(value, &file->configuration->debug);
 }
@@ -131,13 +131,13 @@ static bool replace_text(char **text, const char *value)
 	return true;
 }
 
-static bool parse_directory(const char *value, struct main_file *file)
+static bool parse_directory(const char *value, struct conf_file *file)
 {
 	return path_is_normal(value) && strcmp(value, "/") != 0 &&
 	       replace_text(&file->configuration->directory, value);
 }
 
-static bool parse_sessions(const char *value, struct main_file *file)
+static bool parse_sessions(const char *value, struct conf_file *file)
 {
 	unsigned long number;
 	char *end;
@@ -151,7 +151,7 @@ static bool parse_sessions(const char *value, struct main_file *file)
 	return true;
 }
 
-static bool parse_size_max(const char *value, struct main_file *file)
+static bool parse_size_max(const char *value, struct conf_file *file)
 {
 	if (strcmp(value, "none") == 0) {
 		file->configuration->size_max = 0;
@@ -160,7 +160,7 @@ static bool parse_size_max(const char *value, struct main_file *file)
 	return choice_parse_size(value, &file->configuration->size_max);
 }
 
-static bool parse_users(const char *value, struct main_file *file)
+static bool parse_users(const char *value, struct conf_file *file)
 {
 	/* "*" among names would be read as a name and then allow nobody */
 	if (strchr(value, '*') && strcmp(value, "*") != 0)
@@ -168,7 +168,7 @@ static bool parse_users(const char *value, struct main_file *file)
 	return value[strspn(value, " \t,@")] && replace_text(&file->configuration->users, value);
 }
 
-static const struct main_key main_keys[] = {
+static const struct conf_key conf_keys[] = {
 	{ "session", "store", parse_store, NULL, choices_store },
 	{ "session", "size", parse_size, "a size such as 512M or 8G", NULL },
 	{ "session", "net", parse_network, NULL, choices_network },
@@ -185,20 +185,20 @@ static const struct main_key main_keys[] = {
 	{ "limits", "users", parse_users, "*, or names and @groups", NULL },
 };
 
-#define MAIN_KEYS (sizeof(main_keys) / sizeof(*main_keys))
+#define CONF_KEYS (sizeof(conf_keys) / sizeof(*conf_keys))
 
-_Static_assert(MAIN_KEYS <= 32, "the keys seen are bits of an unsigned");
+_Static_assert(CONF_KEYS <= 32, "the keys seen are bits of an unsigned");
 
 static bool section_exists(const char *section, size_t length)
 {
-	for (size_t i = 0; i < MAIN_KEYS; i++)
-		if (strlen(main_keys[i].section) == length &&
-		    memcmp(main_keys[i].section, section, length) == 0)
+	for (size_t i = 0; i < CONF_KEYS; i++)
+		if (strlen(conf_keys[i].section) == length &&
+		    memcmp(conf_keys[i].section, section, length) == 0)
 			return true;
 	return false;
 }
 
-static int refuse_value(struct main_file *file, const struct main_key *key, const char *value)
+static int refuse_value(struct conf_file *file, const struct conf_key *key, const char *value)
 {
 	char words[200];
 
@@ -210,16 +210,16 @@ static int refuse_value(struct main_file *file, const struct main_key *key, cons
 }
 
 /* Takes one KEY=VALUE of @section. Returns 0 or a negative errno. */
-static int take_value(struct main_file *file, const char *section, const char *word,
+static int take_value(struct conf_file *file, const char *section, const char *word,
 		      const char *value)
 {
 	size_t key;
 
-	for (key = 0; key < MAIN_KEYS; key++)
-		if (strcmp(main_keys[key].section, section) == 0 &&
-		    strcmp(main_keys[key].word, word) == 0)
+	for (key = 0; key < CONF_KEYS; key++)
+		if (strcmp(conf_keys[key].section, section) == 0 &&
+		    strcmp(conf_keys[key].word, word) == 0)
 			break;
-	if (key == MAIN_KEYS)
+	if (key == CONF_KEYS)
 		return problem_set(file->problem, EINVAL,
 				   "%s:%u: there is no key '%.40s' in section [%.40s]; see "
 				   "privexec.conf(5)",
@@ -228,15 +228,15 @@ static int take_value(struct main_file *file, const char *section, const char *w
 		return problem_set(file->problem, EINVAL, "%s:%u: '%s' is there twice; remove one",
 				   file->reader.name, file->reader.line, word);
 	file->seen |= 1u << key;
-	if (!main_keys[key].parse(value, file))
-		return refuse_value(file, &main_keys[key], value);
+	if (!conf_keys[key].parse(value, file))
+		return refuse_value(file, &conf_keys[key], value);
 	return 0;
 }
 
 /* What inih calls for a value: returns 1, or 0 for an error. */
 static int handle_value(void *data, const char *section, const char *word, const char *value)
 {
-	struct main_file *file = data;
+	struct conf_file *file = data;
 
 	/* inih stops after the first error, but only once it has read the line's successor */
 	if (!file->error)
@@ -248,7 +248,7 @@ static int handle_value(void *data, const char *section, const char *word, const
  * A line "[section]". inih says nothing of a section without keys, cuts names that are long, and
  * does not look at what follows the bracket.
  */
-static int check_section(struct main_file *file, const char *line)
+static int check_section(struct conf_file *file, const char *line)
 {
 	const char *end = strchr(line, ']');
 	const char *rest = end ? end + 1 + strspn(end + 1, BLANKS) : "";
@@ -268,7 +268,7 @@ static int check_section(struct main_file *file, const char *line)
 /* What inih calls for a line. It gets no line that is too long, so that it never sees a part. */
 static char *read_line(char *buffer, int size, void *data)
 {
-	struct main_file *file = data;
+	struct conf_file *file = data;
 	const char *text;
 	int r;
 
@@ -288,7 +288,7 @@ static char *read_line(char *buffer, int size, void *data)
 int configuration_parse_main(FILE *stream, const char *name, struct configuration *configuration,
 			     struct problem *problem)
 {
-	struct main_file file = {
+	struct conf_file file = {
 		.reader = { stream, name, 0 },
 		.configuration = configuration,
 		.problem = problem,

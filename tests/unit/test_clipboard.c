@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "privexec/filter.h"
+#include "privexec/clipboard.h"
 #include "privexec/words.h"
 
 /* Filters @text in pieces of @piece bytes. */
