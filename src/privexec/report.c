@@ -3,6 +3,7 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "privexec/report.h"
 #include "privexec/words.h"
 
 int report_print_words(const struct report *report, FILE *stream)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "control/channel.h"
+#include "privexec/report.h"
 #include "privexec/session.h"
 #include "privexec/signals.h"
 #include "privexec/status.h"

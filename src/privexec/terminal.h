@@ -12,7 +12,7 @@
 #include <termios.h>
 
 #include "control/request.h"
-#include "privexec/filter.h"
+#include "privexec/clipboard.h"
 #include "privexec/relay.h"
 
 struct terminal {

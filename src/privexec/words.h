@@ -5,8 +5,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 
 #include "control/message.h"
 
@@ -28,19 +26,6 @@ void words_survivors(const struct message_survivors *survivors);
 
 /* "cannot execute", "not found", as a shell says it. */
 void words_cannot_execute(int error, const char *command);
-
-/* What --report says at the end. */
-struct report {
-	const struct message_started *started;
-	const struct message_ended *ended;
-	const struct message_survivors *survivors;
-	const char *name; /* of the session, may be empty */
-	int64_t milliseconds;
-};
-
-/* Writes the report to @stream as lines, or as one JSON object. 0 or a negative errno. */
-int report_print_words(const struct report *report, FILE *stream);
-int report_print_json(const struct report *report, FILE *stream);
 
 /* The discarded amounts: "12 files, 3.4 MiB". @buffer is returned. */
 const char *words_amount(const struct message_ended *ended, char *buffer, size_t size);

@@ -97,8 +97,8 @@ def test_every_word_of_an_option_is_in_formats_and_in_the_manual(table):
 # --- configuration ----------------------------------------------------------------------------
 
 def configuration_keys():
-    """(section, key) of every line of the table in src/plan/main_file.c."""
-    keys = re.findall(r'\{ "([a-z_]+)", "([a-z_]+)"', read("src/plan/main_file.c"))
+    """(section, key) of every line of the table in src/plan/privexec_conf.c."""
+    keys = re.findall(r'\{ "([a-z_]+)", "([a-z_]+)"', read("src/plan/privexec_conf.c"))
     assert ("session", "store") in keys
     return set(keys)
 

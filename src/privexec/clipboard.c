@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
 
-#include "privexec/filter.h"
+#include "privexec/clipboard.h"
 
 #define ESCAPE 0x1b
 #define BELL 0x07

@@ -4,8 +4,8 @@
  * takes the control sequences that write the clipboard out of the stream: OSC 52 (xterm and most
  * others), OSC 5522 (kitty) and OSC 1337;Copy (iTerm2), also as tmux passes them through.
  */
-#ifndef PRIVEXEC_PRIVEXEC_FILTER_H
-#define PRIVEXEC_PRIVEXEC_FILTER_H
+#ifndef PRIVEXEC_PRIVEXEC_CLIPBOARD_H
+#define PRIVEXEC_PRIVEXEC_CLIPBOARD_H
 
 #include <stdbool.h>
 #include <stddef.h>
