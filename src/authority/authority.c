@@ -75,6 +75,18 @@ static int missing(uint64_t permitted, uid_t uid, struct problem *problem)
 	return 0;
 }
 
+int authority_rest(struct problem *problem)
+{
+	uint64_t effective, permitted;
+
+	if (setresuid((uid_t)-1, getuid(), (uid_t)-1) < 0 ||
+	    capability_get(&effective, &permitted) < 0 || capability_set(0, permitted) < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return problem_set(problem, errno, "cannot lay privilege aside: %s",
+				   strerror(errno));
+	return 0;
+}
+
 int authority_take(struct authority *ret_authority, struct problem *problem)
 {
 	uid_t uid, effective_uid, saved_uid;
@@ -95,7 +107,7 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	ret_authority->gid = getgid();
 	ret_authority->root = 0;
 	ret_authority->capabilities = mask;
-	ret_authority->source = uid == 0 ? "root" : effective_uid == 0 ? "setuid" :
+	ret_authority->source = uid == 0 ? "root" : saved_uid == 0 ? "setuid" :
 								 "file capabilities";
 	/* needs both capabilities in effect; leaving uid 0 as effective one takes them out */
 	if (capability_set(mask, mask) < 0 ||
@@ -118,6 +130,7 @@ static void become_root(const struct authority *authority)
 	    setresgid((gid_t)-1, authority->root, (gid_t)-1) < 0 ||
 	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0)
 		_exit(125);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a change of ids may have undone it */
 	acts = ACTS_AS_ROOT;
 }
 
@@ -132,6 +145,8 @@ static void become_user(const struct authority *authority, uint64_t effective)
 		     setresuid(other_uids, authority->uid, other_uids) < 0)) ||
 	    capability_set(effective, authority->capabilities) < 0)
 		_exit(125);
+	if (ids)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	acts = effective ? ACTS_MOUNTING : ACTS_AS_USER;
 }
 

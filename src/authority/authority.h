@@ -25,7 +25,13 @@ struct authority {
 #define AUTHORITY_SHIFTED 4294901760U
 
 /*
- * To be called first of all. Finds out how privilege was given, reduces it to what is needed and
+ * To be called first of all: takes all privilege out of effect, but keeps it. Until authority_take()
+ * the process is the user's: counted among his, and his to kill. Returns 0 or a negative errno.
+ */
+int authority_rest(struct problem *problem);
+
+/*
+ * To be called before anything that needs privilege. Finds out how privilege was given, reduces it to what is needed and
  * makes real and saved uid 0, so that the user can neither stop nor kill this process; the
  * effective uid becomes the user's and no capability is effective. Returns 0 or a negative errno.
  */

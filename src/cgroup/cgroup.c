@@ -13,7 +13,7 @@
 #include "cgroup/cgroup.h"
 
 #define NAME_PREFIX "privexec-"
-#define SWEEP_MILLISECONDS 20
+#define SWEEP_MILLISECONDS 3
 
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root)
 {
@@ -96,6 +96,14 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	parent = slice;
 	if (strncmp(cgroup->caller + 1, slice, strlen(slice)) == 0)
 		cgroup->parent = open_directory(cgroup->root, slice);
+	if (cgroup->parent < 0 && strcmp(cgroup->caller, "/") != 0) {
+		/* whatever limits the caller limits the session too: below the caller's own */
+		parent = cgroup->caller + 1;
+		cgroup->parent = openat(cgroup->root, parent,
+					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (cgroup->parent < 0)
+			return -errno;
+	}
 	if (cgroup->parent < 0) {
 		parent = "privexec";
 		if (mkdirat(cgroup->root, parent, 0755) < 0 && errno != EEXIST)
@@ -108,7 +116,9 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	if (cgroup->parent < 0)
 		return cgroup->parent;
 	snprintf(cgroup->name, sizeof(cgroup->name), NAME_PREFIX "%s", id);
-	snprintf(cgroup->path, sizeof(cgroup->path), "%s/%s", parent, cgroup->name);
+	if (snprintf(cgroup->path, sizeof(cgroup->path), "%s/%s", parent, cgroup->name) >=
+	    (int)sizeof(cgroup->path))
+		return -ENAMETOOLONG;
 	return 0;
 }
 

@@ -32,8 +32,8 @@ void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
 
 /*
  * After cgroup_leave_users(): chooses where the cgroup "privexec-@id" goes: under the user's slice where the session starts from
- * there, so that the administrator's limits hold; else under "privexec". Opens the parent, making
- * the latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session
+ * there, else under the cgroup that it starts from, so that the administrator's limits hold; from the
+ * top one, under "privexec". Opens the parent, making the latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session
  * goes without: its pid namespace ends it).
  */
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);

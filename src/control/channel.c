@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "control/channel.h"
 
 int channel_pair(int ret_ends[2])
@@ -14,7 +16,9 @@ int channel_pair(int ret_ends[2])
 	return 0;
 }
 
-int channel_send(int channel, const void *data, size_t size, const int *descriptors, size_t count)
+/* One attempt; @flags for sendmsg(2). */
+static int send_once(int channel, const void *data, size_t size, const int *descriptors,
+		     size_t count, int flags)
 {
 	union {
 		char bytes[CMSG_SPACE(CHANNEL_DESCRIPTORS_MAX * sizeof(int))];
@@ -36,10 +40,31 @@ int channel_send(int channel, const void *data, size_t size, const int *descript
 		header->cmsg_len = CMSG_LEN(count * sizeof(int));
 		memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
 	}
-	while (sendmsg(channel, &message, MSG_NOSIGNAL) < 0)
+	while (sendmsg(channel, &message, MSG_NOSIGNAL | flags) < 0)
 		if (errno != EINTR)
 			return -errno;
 	return 0;
+}
+
+int channel_send(int channel, const void *data, size_t size, const int *descriptors, size_t count)
+{
+	return send_once(channel, data, size, descriptors, count, 0);
+}
+
+int channel_send_within(int channel, const void *data, size_t size, int milliseconds)
+{
+	int64_t limit = clock_milliseconds() + milliseconds;
+	struct pollfd writable = { .fd = channel, .events = POLLOUT };
+	int error;
+
+	while ((error = send_once(channel, data, size, NULL, 0, MSG_DONTWAIT)) == -EAGAIN) {
+		int64_t left = limit - clock_milliseconds();
+
+		if (left <= 0)
+			return -ETIMEDOUT;
+		poll(&writable, 1, (int)left);
+	}
+	return error;
 }
 
 /* Moves the descriptors of @message into @ret_descriptors, closing those that find no room. */

@@ -17,6 +17,9 @@ int channel_pair(int ret_ends[2]);
  */
 int channel_send(int channel, const void *data, size_t size, const int *descriptors, size_t count);
 
+/* The same without descriptors, for a peer that may not be reading: -ETIMEDOUT after @milliseconds. */
+int channel_send_within(int channel, const void *data, size_t size, int milliseconds);
+
 /*
  * Receives one packet of at most @size bytes. *ret_count is room in @ret_descriptors on entry and
  * the number received on return; they are close-on-exec and the caller's. Descriptors that find no

@@ -262,9 +262,6 @@ static int make_store(struct session *session, const struct state_count *count,
 	if (!error)
 		error = sweeper_start(&session->authority, &session->state, &session->cgroup,
 				      session->store.directory, &session->sweeper, problem);
-	session_say(session, MESSAGE_DEBUG, "store: %llu bytes of memory, %llu available, %llu promised",
-		    (unsigned long long)size, (unsigned long long)available,
-		    (unsigned long long)count->bytes_promised);
 	if (!error)
 		error = state_enter(&session->state, size, problem);
 	if (!error)
@@ -330,6 +327,11 @@ static int make_outside(struct session *session, struct problem *problem)
 			descriptor_close(&session->cgroup.parent);
 		error = make_store(session, &count, problem);
 	}
+	/* also on failure, of which the front is told only then: it may not be reading */
+	state_unlock(&session->state);
+	if (!error)
+		session_say(session, MESSAGE_DEBUG, "store: %llu bytes of memory",
+			    (unsigned long long)session->store.size);
 	if (!error)
 		error = make_cgroup(session, problem);
 	if (!error)

@@ -89,7 +89,7 @@ static bool answer(const struct session *session)
 		end = request == KEEPER_END;
 		if (request == KEEPER_STATUS &&
 		    store_usage(session->store.directory, &status.bytes, &status.files) == 0)
-			channel_send(peer, &status, sizeof(status), NULL, 0);
+			channel_send_within(peer, &status, sizeof(status), 100);
 	}
 	close(peer);
 	return end;

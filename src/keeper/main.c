@@ -25,10 +25,14 @@
 /* Nothing of how the caller set this process up may matter. */
 static int settle(struct session *session, struct problem *problem)
 {
-	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
-		return problem_set(problem, errno, "cannot settle descriptors: %s", strerror(errno));
+	int error = authority_rest(problem);
+
 	session->front = FRONT_DESCRIPTOR;
 	session->keeper_pid = getpid();
+	if (error)
+		return error;
+	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
+		return problem_set(problem, errno, "cannot settle descriptors: %s", strerror(errno));
 	/* out of the terminal's reach; a process group leader already is */
 	setsid();
 	umask(0);
@@ -41,6 +45,9 @@ static int make(struct session *session, struct problem *problem)
 {
 	int error = session_receive(session, problem);
 
+	/* only now: while it waits, the keeper is one of the user's processes, and counts as one */
+	if (!error)
+		error = authority_take(&session->authority, problem);
 	if (!error)
 		error = session_plan(session, problem);
 	if (error || session->request.dry_run)
@@ -56,11 +63,14 @@ static int make(struct session *session, struct problem *problem)
 
 static bool is_channel(int descriptor)
 {
-	int type;
+	int type, domain;
 	socklen_t size = sizeof(type);
 
+	/* one that is connected for good: a datagram socket could be pointed at somebody who believes
+	 * what uid 0 sends */
 	return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-	       type == SOCK_SEQPACKET;
+	       getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
+	       type == SOCK_SEQPACKET && domain == AF_UNIX;
 }
 
 /* Set-up failed: what was begun is gone before the person reads why. */
@@ -100,11 +110,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
 		session.descriptors[i] = -1;
-	error = authority_take(&session.authority, &problem);
-	if (!error)
-		error = settle(&session, &problem);
-	else
-		session.front = FRONT_DESCRIPTOR;
+	error = settle(&session, &problem);
 	if (!error)
 		error = make(&session, &problem);
 	if (error) {

@@ -4,11 +4,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "authority/authority.h"
@@ -20,6 +22,7 @@
 #include "keeper/namespaces.h"
 
 #define TAKE_MILLISECONDS 5000
+#define REAP_TRIES 1000 /* of a millisecond each */
 
 static void send_namespace(int channel, const char *file, char what)
 {
@@ -73,22 +76,33 @@ static int take(const struct namespaces *namespaces)
 	size_t count = 1;
 	char what;
 
-	if (poll(&readable, 1, TAKE_MILLISECONDS) < 1 ||
-	    channel_receive(namespaces->channel, &what, 1, &descriptor, &count) != 1 || count != 1)
-		return -1;
+	if (poll(&readable, 1, TAKE_MILLISECONDS) < 1)
+		return -ETIMEDOUT;
+	if (channel_receive(namespaces->channel, &what, 1, &descriptor, &count) != 1 || count != 1)
+		return -ENODATA;
 	return descriptor;
 }
 
-bool namespaces_take_user(struct namespaces *namespaces)
+int namespaces_take_user(struct namespaces *namespaces, struct problem *problem)
 {
-	namespaces->user = take(namespaces);
-	return namespaces->user >= 0;
+	int taken = take(namespaces);
+
+	/* none is one thing, no answer another: a session is not left open for want of time */
+	if (taken == -ETIMEDOUT)
+		return problem_set(problem, ETIMEDOUT,
+				   "the session's namespaces were not made within %d seconds; is the "
+				   "machine overloaded? try again",
+				   TAKE_MILLISECONDS / 1000);
+	namespaces->user = taken < 0 ? -1 : taken;
+	return taken >= 0;
 }
 
 int namespaces_take_network(struct namespaces *namespaces, struct problem *problem)
 {
-	namespaces->network = take(namespaces);
-	if (namespaces->network < 0)
+	int taken = take(namespaces);
+
+	namespaces->network = taken < 0 ? -1 : taken;
+	if (taken < 0)
 		return problem_set(problem, EIO, "cannot make a network namespace with a loopback; "
 						 "are there too many (user.max_net_namespaces)?");
 	return 0;
@@ -182,8 +196,16 @@ int namespaces_map(struct namespaces *namespaces, bool shifted, struct problem *
 
 void namespaces_close(struct namespaces *namespaces)
 {
-	if (namespaces->maker > 0)
-		waitpid(namespaces->maker, NULL, 0);
+	/* it has most probably ended; if it hangs, as on closing a file of a dead server, leave it */
+	for (int i = 0; namespaces->maker > 0 && i < REAP_TRIES; i++) {
+		const struct timespec pause = { .tv_nsec = 1000000 };
+
+		if (waitpid(namespaces->maker, NULL, WNOHANG) != 0)
+			break;
+		if (i == REAP_TRIES / 2)
+			kill(namespaces->maker, SIGKILL);
+		nanosleep(&pause, NULL);
+	}
 	namespaces->maker = -1;
 	descriptor_close(&namespaces->channel);
 	descriptor_close(&namespaces->user);

@@ -24,8 +24,8 @@ struct namespaces {
 /* Starts the child. As root. Returns 0 or a negative errno with @problem filled. */
 int namespaces_begin(bool network, struct namespaces *ret_namespaces, struct problem *problem);
 
-/* Waits for the user namespace. Returns false where there are none on this machine. */
-bool namespaces_take_user(struct namespaces *namespaces);
+/* Waits for the user namespace. Returns 1, 0 where there are none on this machine, negative errno. */
+int namespaces_take_user(struct namespaces *namespaces, struct problem *problem);
 
 /* Waits for the network namespace. Returns 0 or a negative errno. */
 int namespaces_take_network(struct namespaces *namespaces, struct problem *problem);

@@ -85,9 +85,11 @@ static int survey(struct session *session, bool *ret_user_namespaces, struct pro
 {
 	const struct authority *authority = &session->authority;
 	struct problem unavailable = { 0 };
-	int error, shifted = -1;
+	int shifted = -1, error = namespaces_take_user(&session->namespaces, problem);
 
-	*ret_user_namespaces = namespaces_take_user(&session->namespaces);
+	if (error < 0)
+		return error;
+	*ret_user_namespaces = error > 0;
 	if (authority->uid == 0 && *ret_user_namespaces) {
 		authority_as_root(authority);
 		if (namespaces_map(&session->namespaces, true, &unavailable) == 0)
@@ -97,7 +99,7 @@ static int survey(struct session *session, bool *ret_user_namespaces, struct pro
 				    unavailable.text);
 		authority_mounting(authority);
 	}
-	error = survey_mounts(&session->mounts, SURVEY_MILLISECONDS, shifted);
+	error = survey_mounts(&session->mounts, authority->uid, SURVEY_MILLISECONDS, shifted);
 	authority_as_user(authority);
 	if (error)
 		return problem_set(problem, -error, "cannot look at the host's mounts: %s",
@@ -117,9 +119,11 @@ static int settle_namespaces(struct session *session, struct problem *problem)
 	if (closing == CLOSING_NONE)
 		return 0;
 	error = begin_namespaces(session, problem);
-	if (!error && !namespaces_take_user(&session->namespaces))
-		error = problem_set(problem, EIO, "cannot make a user namespace");
-	return error;
+	if (!error)
+		error = namespaces_take_user(&session->namespaces, problem);
+	if (error == 0)
+		return problem_set(problem, EIO, "cannot make a user namespace");
+	return error < 0 ? error : 0;
 }
 
 static bool has_runtime(uid_t uid)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the keeper tells the front, and what state.json tells everybody else of the same user. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +11,21 @@
 #include "control/channel.h"
 #include "keeper/session.h"
 
+/* A front that does not read for so long is told nothing more: nobody else may have to wait for it. */
+#define SEND_MILLISECONDS 5000
+
 static void send_packet(const struct session *session, enum message_type type, const void *body,
 			size_t size)
 {
+	static bool deaf;
 	char packet[1 + MESSAGE_TEXT_MAX];
 
+	if (deaf)
+		return;
 	packet[0] = (char)type;
 	memcpy(packet + 1, body, size);
-	channel_send(session->front, packet, size + 1, NULL, 0);
+	deaf = channel_send_within(session->front, packet, size + 1, SEND_MILLISECONDS) ==
+	       -ETIMEDOUT;
 }
 
 void session_say(const struct session *session, enum message_type type, const char *format, ...)

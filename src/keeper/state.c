@@ -73,15 +73,19 @@ void state_remove(int user_directory, const char *id)
 	unlinkat(user_directory, id, AT_REMOVEDIR);
 }
 
-/* Removes what a session left whose keeper and sweeper were both killed. */
-static void sweep(int user_directory, const char *id, int session, int cgroup_root)
+/*
+ * Removes what a session left whose keeper and sweeper were both killed. Returns false when it has to
+ * stay for now, since its cgroup does: a process that hangs in a file server's hands cannot be killed.
+ */
+static bool sweep(int user_directory, const char *id, int session, int cgroup_root)
 {
 	char path[CGROUP_PATH_MAX];
 
 	if (descriptor_read_file(session, "cgroup", path, sizeof(path)) > 0 &&
 	    (cgroup_root < 0 || !cgroup_sweep(cgroup_root, path)))
-		return; /* what it says is still needed */
+		return false;
 	state_remove(user_directory, id);
+	return true;
 }
 
 static uint64_t read_promise(int session)
@@ -94,7 +98,7 @@ static uint64_t read_promise(int session)
 	return sscanf(text, "%" SCNu64, &bytes) == 1 ? bytes : 0;
 }
 
-/* Counts the live sessions below @user_directory and sweeps the dead. */
+/* Counts the sessions below @user_directory, those that cannot be swept too, and sweeps the dead. */
 static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, uint64_t *promised)
 {
 	int listing = openat(user_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -114,10 +118,9 @@ static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, 
 				 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (session < 0)
 			continue;
-		if (flock(session, LOCK_EX | LOCK_NB) == 0) {
-			sweep(user_directory, entry->d_name, session, cgroup_root);
+		if (flock(session, LOCK_EX | LOCK_NB) == 0 &&
+		    sweep(user_directory, entry->d_name, session, cgroup_root))
 			continue;
-		}
 		*sessions += 1;
 		*promised += read_promise(session);
 	}
@@ -211,6 +214,14 @@ static int write_new(int directory, const char *name, const char *text)
 	return file < 0 ? -errno : descriptor_write_all(file, text, strlen(text));
 }
 
+void state_unlock(struct state *state)
+{
+	/* explicitly: children that were forked meanwhile hold the same lock by their descriptors */
+	if (state->lock >= 0)
+		flock(state->lock, LOCK_UN);
+	descriptor_close(&state->lock);
+}
+
 int state_enter(struct state *state, uint64_t bytes_promised, struct problem *problem)
 {
 	char text[32];
@@ -228,7 +239,7 @@ int state_enter(struct state *state, uint64_t bytes_promised, struct problem *pr
 		error = -errno;
 	if (!error)
 		error = write_new(state->directory, "promise", text);
-	descriptor_close(&state->lock);
+	state_unlock(state);
 	if (error)
 		return problem_set(problem, -error,
 				   "cannot enter the session in %s: %s; is that file system full?",
@@ -277,5 +288,5 @@ void state_close(struct state *state)
 	descriptor_close(&state->directory);
 	descriptor_close(&state->user);
 	descriptor_close(&state->root);
-	descriptor_close(&state->lock);
+	state_unlock(state);
 }

@@ -41,6 +41,12 @@ int state_open(uid_t uid, int cgroup_root, struct state *ret_state, struct state
 /* Enters the session: makes UID/ID with its promise and gives up the lock. As root. */
 int state_enter(struct state *state, uint64_t bytes_promised, struct problem *problem);
 
+/*
+ * Gives up the lock on STATE_DIRECTORY. Nothing that a user could make last may be done while it is
+ * held: no message to the front, no close of a descriptor of its.
+ */
+void state_unlock(struct state *state);
+
 /* Records where the session's cgroup is: a path below the cgroup root. As root. */
 int state_record_cgroup(const struct state *state, const char *path, struct problem *problem);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -102,7 +103,8 @@ static _Noreturn void become_sweeper(const struct authority *authority, struct r
 		_exit(1);
 	/* all ids 0: what it removes is root's, and the user must not be able to stop it */
 	authority_as_root(authority);
-	if (setresuid(0, 0, 0) < 0 || capability_set(capabilities, capabilities) < 0 ||
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0 ||
+	    capability_set(capabilities, capabilities) < 0 ||
 	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || filter_load(FILTER_SWEEPER, &problem) < 0)
 		_exit(1);
 	sweep(remains);

@@ -300,3 +300,13 @@ bool mount_option_mask(const char *options, const char *word, unsigned *ret_valu
 {
 	return option_number(options, word, 8, ret_value);
 }
+
+bool mount_is_someones(const struct mount_entry *mount, uid_t uid)
+{
+	unsigned owner;
+
+	return (strcmp(mount->type, "fuse") == 0 || strncmp(mount->type, "fuse.", 5) == 0 ||
+		strcmp(mount->type, "fuseblk") == 0) &&
+	       mount_option_number(mount->fs_options, "user_id", &owner) && owner != 0 &&
+	       owner != uid;
+}

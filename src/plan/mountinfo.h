@@ -64,6 +64,9 @@ bool mount_option_number(const char *options, const char *word, unsigned *ret_va
 /* The same for masks of permissions, which file systems print in octal, with or without a 0. */
 bool mount_option_mask(const char *options, const char *word, unsigned *ret_value);
 
+/* Is @mount a FUSE file system served by neither root nor @uid? Its server is not trusted to answer. */
+bool mount_is_someones(const struct mount_entry *mount, uid_t uid);
+
 /* Is @path equal to @directory or below it? Both absolute and normalised. */
 bool path_is_below(const char *path, const char *directory);
 

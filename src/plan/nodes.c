@@ -213,17 +213,6 @@ static void decide_passed(const struct planning *planning, const struct mount_en
 			    line->line);
 }
 
-/* FUSE says whose server it is; root's and the session's own user's are trusted to answer. */
-static bool is_someones_fuse(const struct mount_entry *mount, uid_t uid)
-{
-	unsigned owner;
-
-	return (strcmp(mount->type, "fuse") == 0 || strncmp(mount->type, "fuse.", 5) == 0 ||
-		strcmp(mount->type, "fuseblk") == 0) &&
-	       mount_option_number(mount->fs_options, "user_id", &owner) && owner != 0 &&
-	       owner != uid;
-}
-
 /* Covers what must not be shown, whatever it could be made into. */
 static bool decide_closed(const struct planning *planning, const struct mount_entry *mount,
 			  struct plan_node *node)
@@ -248,7 +237,7 @@ static bool decide_closed(const struct planning *planning, const struct mount_en
 			node_decide(node, NODE_COVER, "an automounter: never triggered");
 		return true;
 	}
-	if (is_someones_fuse(mount, planning->facts->uid)) {
+	if (mount_is_someones(mount, planning->facts->uid)) {
 		node_decide(node, NODE_COVER,
 			    "another user's file system, whose server could keep the session waiting");
 		return true;

@@ -117,6 +117,26 @@ static int write_record(const char *path, const char *text)
 	return error;
 }
 
+/* Whoever can rename a directory above the tree could put another in its place. */
+static int check_ancestors(const char *path, struct problem *problem)
+{
+	_cleanup_free_ char *above = strdup(path);
+	char *slash;
+
+	while (above && (slash = strrchr(above, '/'))) {
+		struct stat status;
+
+		*slash = '\0';
+		if (lstat(*above ? above : "/", &status) < 0 || status.st_uid != 0 ||
+		    (status.st_mode & (S_IWGRP | S_IWOTH)))
+			return problem_set(problem, EPERM,
+					   "%s, above the tree, can be changed by others than root, so "
+					   "the tree will be overlaid",
+					   *above ? above : "/");
+	}
+	return above ? 0 : problem_set(problem, ENOMEM, "no memory");
+}
+
 int proof_make(const char *path, const struct mount_table *mounts, struct problem *problem)
 {
 	char before[FINGERPRINT_MAX], after[FINGERPRINT_MAX];
@@ -132,7 +152,9 @@ int proof_make(const char *path, const struct mount_table *mounts, struct proble
 		return problem_set(problem, -error, "cannot prove %s: %s; name a directory by its "
 						    "absolute path, without symbolic links",
 				   path, strerror(-error));
-	error = walk_tree(directory, path, problem);
+	error = check_ancestors(path, problem);
+	if (!error)
+		error = walk_tree(directory, path, problem);
 	if (error)
 		return error;
 	error = fingerprint(path, mounts, after);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -88,10 +89,13 @@ static void look_at(struct mount_entry *mount, int user_namespace)
 		facts->idmappable = can_idmap(mount->target, user_namespace);
 }
 
-/* autofs is never opened: that would mount what lies behind it. */
-static bool to_look_at(const struct mount_entry *mount)
+/*
+ * autofs is never opened: that would mount what lies behind it. Another user's server is never asked:
+ * it is covered whatever it says.
+ */
+static bool to_look_at(const struct mount_entry *mount, uid_t uid)
 {
-	return strcmp(mount->type, "autofs") != 0;
+	return strcmp(mount->type, "autofs") != 0 && !mount_is_someones(mount, uid);
 }
 
 /* Marks every mount that depends on somebody's server, by itself or because it lies below one. */
@@ -126,7 +130,7 @@ static _Noreturn void look_in_child(struct mount_entry *mount, struct mount_fact
 	dup2(alive, 2);
 	/* a FUSE server without allow_other answers only those all of whose ids are its user's */
 	if (descriptors_keep_only(keep, 2) < 0 || setresgid(gid, gid, gid) < 0 ||
-	    setresuid(uid, uid, uid) < 0)
+	    setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		_exit(1);
 	look_at(mount, user_namespace);
 	*ret_facts = mount->facts;
@@ -134,7 +138,7 @@ static _Noreturn void look_in_child(struct mount_entry *mount, struct mount_fact
 }
 
 /* A child for each, all at once. Returns how many there are; their pids in @children. */
-static size_t start_children(struct mount_table *mounts, const bool *risky,
+static size_t start_children(struct mount_table *mounts, uid_t uid, const bool *risky,
 			     struct mount_facts *facts, int alive, int user_namespace,
 			     pid_t *children)
 {
@@ -143,7 +147,7 @@ static size_t start_children(struct mount_table *mounts, const bool *risky,
 	for (size_t i = 0; i < mounts->count; i++) {
 		struct mount_entry *mount = &mounts->entries[i];
 
-		if (!to_look_at(mount) || !risky[i])
+		if (!to_look_at(mount, uid) || !risky[i])
 			continue;
 		facts[i].reach = REACH_HUNG; /* until it says otherwise */
 		if (count == CHILDREN_MAX)
@@ -175,8 +179,8 @@ static void wait_for_children(const pid_t *children, size_t count, int ended, in
 		waitpid(children[i], NULL, WNOHANG);
 }
 
-static int look_in_children(struct mount_table *mounts, const bool *risky, int milliseconds,
-			    int user_namespace)
+static int look_in_children(struct mount_table *mounts, uid_t uid, const bool *risky,
+			    int milliseconds, int user_namespace)
 {
 	size_t size = mounts->count * sizeof(struct mount_facts);
 	struct mount_facts *facts =
@@ -191,7 +195,7 @@ static int look_in_children(struct mount_table *mounts, const bool *risky, int m
 		munmap(facts, size);
 		return -errno;
 	}
-	count = start_children(mounts, risky, facts, ends[1], user_namespace, children);
+	count = start_children(mounts, uid, risky, facts, ends[1], user_namespace, children);
 	close(ends[1]);
 	wait_for_children(children, count, ends[0], milliseconds);
 	close(ends[0]);
@@ -202,7 +206,7 @@ static int look_in_children(struct mount_table *mounts, const bool *risky, int m
 	return 0;
 }
 
-int survey_mounts(struct mount_table *mounts, int milliseconds, int user_namespace)
+int survey_mounts(struct mount_table *mounts, uid_t uid, int milliseconds, int user_namespace)
 {
 	_cleanup_free_ bool *risky = calloc(mounts->count + 1, sizeof(*risky));
 	bool children;
@@ -214,8 +218,8 @@ int survey_mounts(struct mount_table *mounts, int milliseconds, int user_namespa
 		struct mount_entry *mount = &mounts->entries[i];
 
 		mount->facts = (struct mount_facts){ .reach = REACH_FAILED };
-		if (to_look_at(mount) && !risky[i])
+		if (to_look_at(mount, uid) && !risky[i])
 			look_at(mount, user_namespace);
 	}
-	return children ? look_in_children(mounts, risky, milliseconds, user_namespace) : 0;
+	return children ? look_in_children(mounts, uid, risky, milliseconds, user_namespace) : 0;
 }
