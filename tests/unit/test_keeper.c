@@ -508,7 +508,6 @@ static const struct {
 	{ "all of the half", 8 * GIB, 0, 16 * GIB, 0, 8 * GIB, false },
 	{ "less than asked", 9 * GIB, 0, 16 * GIB, 0, 8 * GIB, true },
 	{ "the rest of the half", 8 * GIB, 0, 16 * GIB, 5 * GIB, 3 * GIB, true },
-	{ "too little to be of use", MIB - 1, 0, 16 * GIB, 0, 0, false },
 	{ "whole pages, rounded up", MIB + 1, 0, 16 * GIB, 0, MIB + 4096, false },
 	{ "whole pages, rounded down where less is left", GIB, 0, 64 * MIB + 4098, 0, 32 * MIB,
 	  true },
@@ -540,6 +539,17 @@ static void promises_follow_the_table_and_stay_within_half_of_what_is_available(
 		else
 			assert_non_null(strstr(problem.text, "--size"));
 	}
+}
+
+static void too_little_to_be_of_use_is_refused(void **state)
+{
+	struct problem problem = { 0 };
+	uint64_t granted;
+	bool less;
+
+	(void)state;
+	assert_int_equal(budget_grant(MIB - 1, 0, 16 * GIB, 0, &granted, &less, &problem), -EINVAL);
+	assert_non_null(strstr(problem.text, "--size=1M or more"));
 }
 
 static void sessions_that_start_one_after_the_other_never_pass_the_half(void **state)
@@ -879,6 +889,7 @@ int main(void)
 		cmocka_unit_test(files_that_something_still_holds_are_emptied_too),
 		cmocka_unit_test(
 			promises_follow_the_table_and_stay_within_half_of_what_is_available),
+		cmocka_unit_test(too_little_to_be_of_use_is_refused),
 		cmocka_unit_test(sessions_that_start_one_after_the_other_never_pass_the_half),
 		cmocka_unit_test(only_the_listed_descriptors_stay_open),
 		cmocka_unit_test(a_list_that_is_too_long_is_an_error),
