@@ -200,7 +200,7 @@ static int look_in_children(struct mount_table *mounts, uid_t uid, const bool *r
 	wait_for_children(children, count, ends[0], milliseconds);
 	close(ends[0]);
 	for (size_t i = 0; i < mounts->count; i++)
-		if (risky[i])
+		if (risky[i] && to_look_at(&mounts->entries[i], uid))
 			mounts->entries[i].facts = facts[i];
 	munmap(facts, size);
 	return 0;
