@@ -4,14 +4,16 @@
 #   make                      build build/privexec and build/privexec-keeper
 #   make run [CMD='...']      install what the build needs, build, run CMD (else a shell) privately
 #   make check                install what the tests need, build, run every test
-#   make install [prefix=/usr/local] [DESTDIR=]        make uninstall, likewise
+#   make install [prefix=/usr/local] [sysconfdir=/etc] [DESTDIR=]      make uninstall, likewise
 #   make bench, make soak     measure; run sessions for ten minutes, or MINUTES=...
 #   make lint, make sanitize  read the sources; unit tests under the sanitizers
 #   make clean                remove what was built
 
 BUILD ?= build
 prefix ?= /usr/local
+sysconfdir ?= /etc
 DESTDIR ?=
+places = --prefix=$(prefix) --sysconfdir=$(sysconfdir)
 
 .PHONY: all run check install uninstall bench soak lint sanitize clean
 
@@ -19,7 +21,7 @@ all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@meson setup --prefix=$(prefix) $(BUILD) >/dev/null || meson setup --prefix=$(prefix) $(BUILD)
+	@meson setup $(places) $(BUILD) >/dev/null || meson setup $(places) $(BUILD)
 
 run:
 	@tools/install-dependencies build
@@ -31,14 +33,15 @@ check:
 	@tools/install-dependencies build check lint
 	@tests/run
 
+# Not `meson configure`: it leaves `meson introspect` with the old prefix, and takes sysconfdir back.
 install: $(BUILD)/build.ninja
-	@meson configure -Dprefix=$(prefix) $(BUILD)
+	@meson setup --reconfigure $(places) $(BUILD) >/dev/null
 	@rm -f $(BUILD)/install-notes.txt
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD)
 	@[ ! -e $(BUILD)/install-notes.txt ] || cat $(BUILD)/install-notes.txt
 
 uninstall: $(BUILD)/build.ninja
-	@meson configure -Dprefix=$(prefix) $(BUILD)
+	@meson setup --reconfigure $(places) $(BUILD) >/dev/null
 	@DESTDIR='$(DESTDIR)' tools/uninstall $(BUILD)
 
 bench:

@@ -38,7 +38,7 @@ def stage(installation, tmp_path):
 
     def stage(target):
         done = make(target, "BUILD=build-installed", f"prefix={installation.prefix}",
-                    f"DESTDIR={root}")
+                    f"sysconfdir={installation.prefix}/etc", f"DESTDIR={root}")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
     stage.prefix = root / installation.prefix.relative_to("/")
@@ -140,6 +140,36 @@ def test_uninstalling_removes_all_but_the_configuration_and_says_so(stage):
     assert below(stage.prefix) == {f"etc/privexec/{name}" for name in EXAMPLES}
     assert not (stage.prefix / "libexec/privexec").exists()
     assert f"{stage.prefix}/etc/privexec is kept" in output
+
+
+@pytest.fixture
+def other_build():
+    build = machine.ROOT / "build-uninstall"
+    yield build.name
+    shutil.rmtree(build, ignore_errors=True)
+
+
+def test_uninstalling_from_another_prefix_than_the_last_removes_what_is_there(tmp_path, other_build):
+    places = {name: tmp_path / "stage" / name for name in ("first", "second")}
+
+    def run(target, name):
+        return make(target, f"BUILD={other_build}", f"prefix=/{name}", f"DESTDIR={tmp_path}/stage")
+    for name, place in places.items():
+        done = run("install", name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (place / "libexec/privexec/privexec-keeper").exists()
+    done = run("uninstall", "first")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert below(places["first"]) == set()
+    # whatever the prefix, the configuration is in /etc
+    assert below(tmp_path / "stage/etc") == {f"privexec/{name}" for name in EXAMPLES}
+    assert (places["second"] / "libexec/privexec/privexec-keeper").exists()
+    done = run("uninstall", "first")
+    assert done.returncode != 0
+    assert "nothing was removed" in done.stderr
+    done = run("uninstall", "second")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert below(places["second"]) == set()
 
 
 def test_dependencies_that_are_there_take_no_time():
