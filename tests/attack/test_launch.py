@@ -332,20 +332,33 @@ def test_a_traced_front_gets_a_keeper_without_privilege(installed, alice):
     assert done.stdout.strip() == "125" and "privilege" in done.stderr, (done.stdout, done.stderr)
 
 
-@pytest.fixture
-def delegated(alice):
-    """A control group that was given to alice, as systemd gives each user one."""
+def remove(group):
+    def gone():
+        try:
+            group.rmdir()
+        except OSError:
+            return False
+        return True
+    assert machine.wait_until(gone)
+
+
+def cgroup2():
     mounts = [line.split()[1] for line in machine.run(["cat", "/proc/mounts"]).stdout.split("\n")
               if " cgroup2 " in line]
     if not mounts:
         pytest.skip("no cgroup2 is mounted here")
-    group = Path(mounts[0]) / "attack-delegated"
+    return Path(mounts[0])
+
+
+@pytest.fixture
+def delegated(alice):
+    """A control group that was given to alice, as systemd gives each user one."""
+    group = cgroup2() / "attack-delegated"
     group.mkdir()
     for name in ("", "cgroup.procs", "cgroup.freeze", "cgroup.kill"):
         os.chown(group / name, alice.uid, alice.gid)
     yield group
-    assert machine.wait_until(lambda: not (group / "cgroup.procs").read_text())
-    group.rmdir()
+    remove(group)
 
 
 def test_a_delegated_control_group_stops_neither_keeper_nor_sweeper(delegated, installed, alice):
@@ -366,3 +379,74 @@ def test_a_delegated_control_group_stops_neither_keeper_nor_sweeper(delegated, i
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_session_stays_under_the_limits_of_who_starts_it(installed, alice):
+    """A service's or a batch job's control group holds for what it starts."""
+    group = cgroup2() / "attack-limited"
+    group.mkdir()
+    try:
+        done = subprocess.Popen(
+            ["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "sh",
+             *alice.command([installed, "-q", "--net=none", "--", "sleep", "2"])], cwd="/")
+        below = machine.wait_until(lambda: [
+            directory for directory in group.iterdir()
+            if directory.is_dir() and len((directory / "cgroup.procs").read_text().split()) >= 2])
+        assert below and below[0].name.startswith("privexec-")
+        assert done.wait(20) == 0
+    finally:
+        remove(group)
+
+
+# A front that lets the keeper's messages pile up: it fills the keeper's way out, and never reads.
+DEAF = """
+import os, socket, sys, time
+ours, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+kept = os.dup(keepers.fileno())
+if os.fork() == 0:
+    os.dup2(keepers.fileno(), 3)
+    os.execve(sys.argv[1], ["privexec-keeper"], {})
+socket.socket(fileno=os.dup(kept)).setblocking(False)
+other = socket.socket(fileno=kept)
+try:
+    while True: other.send(b"x" * 1000)
+except BlockingIOError: pass
+other.setblocking(True)
+ours.send(b"nonsense")
+print("sent", flush=True)
+time.sleep(30)
+"""
+
+
+def test_a_front_that_does_not_read_holds_nobody_up_for_long(installation, alice):
+    """The keeper tells it why it is refused, for five seconds at most."""
+    front = alice.popen([attacker.PYTHON, "-c", DEAF, installation.keeper], stdout=subprocess.PIPE)
+    try:
+        assert front.stdout.readline() == b"sent\n"
+        keeper = machine.wait_until(lambda: [pid for pid in machine.descendants(front.pid)])
+        assert keeper
+        assert machine.wait_until(
+            lambda: all(machine.process_table().get(pid, (0, "Z"))[1] == "Z" for pid in keeper), 9)
+    finally:
+        front.kill()
+        front.wait()
+
+
+# The keeper's words go out as root's: to a datagram socket they could be sent anywhere.
+DATAGRAMS = """
+import os, socket, sys
+ours, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+if (child := os.fork()) == 0:
+    os.dup2(keepers.fileno(), 3)
+    os.execve(sys.argv[1], ["privexec-keeper"], {})
+ours.send(b"nonsense")
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+ours.settimeout(0.2)
+try: print("heard", ours.recv(100))
+except TimeoutError: print("heard nothing")
+"""
+
+
+def test_the_keeper_speaks_to_nothing_that_could_be_pointed_elsewhere(installation, alice):
+    done = alice.run([attacker.PYTHON, "-c", DATAGRAMS, installation.keeper])
+    assert done.stdout.split("\n")[:2] == ["125", "heard nothing"], done.stdout
