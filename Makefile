@@ -5,7 +5,7 @@
 #   make run [CMD='...']      install what the build needs, build, run CMD (else a shell) privately
 #   make check                install what the tests need, build, run every test
 #   make install [prefix=/usr/local] [sysconfdir=/etc] [DESTDIR=]      make uninstall, likewise
-#   make bench, make soak     measure; run sessions for ten minutes, or MINUTES=...
+#   make bench, make soak     measure; what takes hours (docs/soak.md)
 #   make lint, make sanitize  read the sources; unit tests under the sanitizers
 #   make clean                remove what was built
 
@@ -52,7 +52,7 @@ bench:
 soak:
 	@tools/install-dependencies build check
 	@$(MAKE) -s all
-	@tests/soak $(MINUTES)
+	@tests/long $(MINUTES)
 
 lint:
 	@tools/install-dependencies build lint
