@@ -74,7 +74,7 @@ struct message_signal {
 
 struct message_survivors {
 	uint32_t terminated; /* ended by SIGTERM */
-	uint32_t killed;     /* needed SIGKILL after five seconds */
+	uint32_t killed;     /* needed SIGKILL: after five seconds, or two when the front died */
 	char names[512];     /* "sleep, dd, ..." of both, as many as fit */
 };
 

@@ -66,7 +66,8 @@ void configuration_free(struct configuration *configuration);
 
 /*
  * May @uid (with groups @groups) run privexec under the `users` key? Resolves names by the system's
- * user database only when the list is not "*". Returns 1, 0, or a negative errno with @problem.
+ * user database only when the list is not "*". Returns 1, 0, or a negative errno with @problem:
+ * -EPERM where @uid is not allowed and the list has a name that does not exist.
  */
 int configuration_user_allowed(const struct configuration *configuration, unsigned uid,
 			       const unsigned *groups, size_t group_count,

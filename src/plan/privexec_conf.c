@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "plan/configuration.h"
 #include "plan/lines.h"
 #include "plan/pathname.h"
@@ -23,8 +24,8 @@ struct conf_file {
 };
 
 /*
- * A key. @parse returns false when @value is bad; @wanted says what would be good, or @choices
- * lists it.
+ * A key. @parse returns false when @value is bad; @wanted says what would be good, @choices
+ * lists it, or both do.
  */
 struct conf_key {
 	const char *section, *word;
@@ -84,9 +85,26 @@ static bool parse_suspend(const char *value, struct conf_file *file)
 	return true;
 }
 
+/* As on the command line, but that blanks may follow a comma. */
+static bool parse_list(const struct choice *choices, const char *value, unsigned *ret_mask)
+{
+	_cleanup_free_ char *list = strdup(value);
+	char *end = list;
+
+	if (!list)
+		return false;
+	for (const char *at = value; *at; at++) {
+		*end++ = *at;
+		if (*at == ',')
+			at += strspn(at + 1, BLANKS);
+	}
+	*end = '\0';
+	return choice_parse_list(choices, list, ret_mask, NULL, 0);
+}
+
 static bool parse_relax(const char *value, struct conf_file *file)
 {
-	return choice_parse_list(choices_relax, value, &file->configuration->relax, NULL, 0);
+	return parse_list(choices_relax, value, &file->configuration->relax);
 }
 
 static bool parse_relax_alias(const char *value, struct conf_file *file, unsigned bit)
@@ -111,7 +129,7 @@ static bool parse_relax_mitshm(const char *value, struct conf_file *file)
 
 static bool parse_require(const char *value, struct conf_file *file)
 {
-	return choice_parse_list(choices_require, value, &file->configuration->require, NULL, 0);
+	return parse_list(choices_require, value, &file->configuration->require);
 }
 
 static bool parse_debug(const char *value, struct conf_file *file)
@@ -173,8 +191,8 @@ static const struct conf_key conf_keys[] = {
 	{ "session", "size", parse_size, "a size such as 512M or 8G", NULL },
 	{ "session", "net", parse_network, NULL, choices_network },
 	{ "session", "end", parse_end, NULL, choices_end },
-	{ "session", "relax", parse_relax, NULL, choices_relax },
-	{ "session", "require", parse_require, NULL, choices_require },
+	{ "session", "relax", parse_relax, "none, or a list of", choices_relax },
+	{ "session", "require", parse_require, "none, or a list of", choices_require },
 	{ "session", "suspend", parse_suspend, NULL, choices_suspend },
 	{ "session", "relax_x", parse_relax_x, "yes or no", NULL },
 	{ "session", "relax_mitshm", parse_relax_mitshm, "yes or no", NULL },
@@ -200,13 +218,15 @@ static bool section_exists(const char *section, size_t length)
 
 static int refuse_value(struct conf_file *file, const struct conf_key *key, const char *value)
 {
-	char words[200];
+	const char *wanted = key->wanted ? key->wanted : "";
+	char words[200] = "";
 
 	if (key->choices)
 		choice_list_words(key->choices, words, sizeof(words));
 	return problem_set(file->problem, EINVAL,
-			   "%s:%u: '%.80s' is no value for '%s'; it takes %s", file->reader.name,
-			   file->reader.line, value, key->word, key->choices ? words : key->wanted);
+			   "%s:%u: '%.80s' is no value for '%s'; it takes %s%s%s",
+			   file->reader.name, file->reader.line, value, key->word, wanted,
+			   *wanted && *words ? " " : "", words);
 }
 
 /* Takes one KEY=VALUE of @section. Returns 0 or a negative errno. */

@@ -123,11 +123,8 @@ void session_hear_keeper(struct session *session)
 			hear_error(session, body.text);
 			break;
 		case MESSAGE_WARNING:
+		case MESSAGE_DEBUG: /* sent only where --debug or privexec.conf asks for it */
 			words_say("%s", body.text);
-			break;
-		case MESSAGE_DEBUG:
-			if (session->options->request.debug)
-				words_say("%s", body.text);
 			break;
 		case MESSAGE_PLAN:
 			print_plan(session, body.text, (size_t)size);
@@ -200,6 +197,7 @@ void session_hear_init(struct session *session)
 			break;
 		case MESSAGE_CANNOT_EXECUTE:
 			terminal_release(&session->terminal, false);
+			session->not_executed = true;
 			words_cannot_execute(body.number, body.text + sizeof(int32_t));
 			break;
 		case MESSAGE_NO_DIRECTORY:

@@ -50,17 +50,15 @@ static const struct option long_options[] = {
 
 void options_print_help(FILE *stream)
 {
-	fputs("Usage: privexec [OPTION...] [--] COMMAND [ARG...]\n"
-	      "Run COMMAND (by default a shell) so that nothing it writes outlives it.\n"
+	fputs("Usage: privexec [OPTION...] [--] [COMMAND [ARG...]]\n"
+	      "Run COMMAND (by default your shell) so that nothing it writes outlives it.\n"
 	      "\n"
-	      "  --store=auto|dm-crypt|fscrypt|memory  where what is written lies meanwhile\n"
+	      "  --store=auto|memory  where what is written lies meanwhile\n"
 	      "  --size=SIZE          how much that may be: bytes, or with K, M, G, T\n"
-	      "  --net=auto|private|host|none          the network of the session\n"
-	      "  --relax=LIST|none    let these through: x11,wayland,sound,mitshm,gpu\n"
-	      "  --require=LIST       refuse to start without these: kernel-key,\n"
-	      "                       metadata-hidden,reservable,no-swap,encrypted-swap,\n"
-	      "                       closed,private-network,labels,no-hibernation,\n"
-	      "                       no-accounting,ram-scrub\n"
+	      "  --net=auto|host|none the network of the session; auto is host\n"
+	      "  --relax=none         which parts of the desktop the session may use\n"
+	      "  --require=LIST       refuse to start without these: no-swap,closed,\n"
+	      "                       metadata-hidden,reservable\n"
 	      "  --end=command|last   end the session with COMMAND, or with its last process\n"
 	      "  --name=NAME          a name for the session\n"
 	      "  --report[=FILE]      at the end, say what was discarded\n"
@@ -68,9 +66,14 @@ void options_print_help(FILE *stream)
 	      "  --dry-run            show what would be done, start nothing\n"
 	      "  --json               with --dry-run or --report: JSON, not words\n"
 	      "  -q                   no first line\n"
-	      "  -v                   say more\n"
-	      "  --debug              say what is being done\n"
-	      "  --version, --help\n"
+	      "  -v                   say more at the start and the end\n"
+	      "  --debug              say the steps of set-up, and which fallbacks were taken\n"
+	      "  -V, --version        print the version\n"
+	      "  -h, --help           print this\n"
+	      "\n"
+	      "Known by name, and refused in this version: --store=dm-crypt|fscrypt,\n"
+	      "--net=private, --relax=x11,wayland,sound,mitshm,gpu, and to --require kernel-key,\n"
+	      "encrypted-swap,private-network,labels,no-hibernation,no-accounting,ram-scrub.\n"
 	      "\n"
 	      "The exit status is COMMAND's; 125 if privexec fails, 126 if COMMAND cannot be\n"
 	      "executed, 127 if it is not found. See privexec(1).\n",
@@ -98,8 +101,8 @@ static int take_list(const char *option, const struct choice *table, const char 
 	if (choice_parse_list(table, value, ret_mask, unknown, sizeof(unknown)))
 		return 0;
 	choice_list_words(table, words, sizeof(words));
-	return problem_set(problem, EINVAL, "--%s has no word '%s': it takes a list of %s", option,
-			   unknown, words);
+	return problem_set(problem, EINVAL, "--%s has no word '%s': it takes none, or a list of %s",
+			   option, unknown, words);
 }
 
 static int take_name(const char *value, struct request *request, struct problem *problem)
@@ -204,9 +207,11 @@ static int take_front_option(int code, const char *value, struct options *option
 	case 'v':
 		options->verbose = true;
 		return 0;
+	case 'h':
 	case OPTION_HELP:
 		options->help = true;
 		return 0;
+	case 'V':
 	case OPTION_VERSION:
 		options->version = true;
 		return 0;
@@ -254,6 +259,24 @@ static int refuse_option(int code, char **argv, struct problem *problem)
 	return problem_set(problem, EINVAL, "there is no option '%.100s': " TRY_HELP, word);
 }
 
+/* getopt takes what begins a single option's name for it. A later version may have two such. */
+static int refuse_abbreviation(const char *word, int code, struct problem *problem)
+{
+	const struct option *known = long_options;
+	size_t length;
+
+	while (known->name && known->val != code)
+		known++;
+	if (!known->name || strncmp(word, "--", 2) != 0)
+		return 0;
+	length = strcspn(word + 2, "=");
+	if (length == strlen(known->name))
+		return 0;
+	return problem_set(problem, EINVAL, "there is no option '%.*s', and none is abbreviated: "
+			   "did you mean --%s?",
+			   (int)(length < 100 ? length + 2 : 102), word, known->name);
+}
+
 static int refuse_contradictions(const struct options *options, struct problem *problem)
 {
 	const struct request *request = &options->request;
@@ -279,13 +302,17 @@ static int refuse_contradictions(const struct options *options, struct problem *
 int options_parse(int argc, char **argv, struct options *ret_options, struct problem *problem)
 {
 	struct options options = { .status_descriptor = -1 };
-	int code, r;
+	int code, r, at = 1;
 
 	opterr = 0;
 	optind = 0; /* a fresh start, also when a test parses a second line */
-	while ((code = getopt_long(argc, argv, "+:qv", long_options, NULL)) >= 0) {
+	while ((code = getopt_long(argc, argv, "+:qvhV", long_options, NULL)) >= 0) {
 		if (code == '?' || code == ':')
 			return refuse_option(code, argv, problem);
+		r = refuse_abbreviation(argv[at], code, problem);
+		if (r < 0)
+			return r;
+		at = optind;
 		if (code >= OPTION_STORE && code <= OPTION_END)
 			r = take_request_option((enum option_code)code, optarg, &options.request,
 						problem);

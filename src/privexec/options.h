@@ -12,7 +12,7 @@
 struct options {
 	struct request request; /* the choices said; the rest of it is filled in later */
 	bool help, version;
-	bool quiet;   /* no first line, no line about processes that were ended */
+	bool quiet;   /* no first line */
 	bool verbose; /* more about the session at its start and its end */
 	bool report;
 	const char *report_file; /* NULL: standard error */

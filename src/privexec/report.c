@@ -18,8 +18,8 @@ int report_print_words(const struct report *report, FILE *stream)
 	fprintf(stream, "privexec: discarded %s\n",
 		words_amount(report->ended, amount, sizeof(amount)));
 	if (survivors->terminated || survivors->killed)
-		fprintf(stream, "privexec: ended %u processes, killed %u\n", survivors->terminated,
-			survivors->killed);
+		fprintf(stream, "privexec: ended %u process%s, killed %u\n", survivors->terminated,
+			survivors->terminated == 1 ? "" : "es", survivors->killed);
 	if (report->ended->cause[0])
 		fprintf(stream, "privexec: ended early: %s\n", report->ended->cause);
 	return ferror(stream) || fflush(stream) != 0 ? -EIO : 0;

@@ -51,7 +51,12 @@ static void go(struct session *session)
 
 	session->going = true;
 	if (!options->quiet)
-		words_started(&session->started, options->verbose);
+		words_started(&session->started);
+	/* what is weaker than asked for is said even to those who want no first line */
+	if (session->started.said_less)
+		words_less(&session->started, options->request.size);
+	if (options->verbose)
+		words_started_more(&session->started);
 	terminal_take(&session->terminal);
 	session_tell(session, MESSAGE_GO, NULL, 0, -1);
 	if (strncmp(session->started.network, "none", 4) == 0)
@@ -302,6 +307,7 @@ static void conclude(struct session *session)
 		.milliseconds = clock_milliseconds() - session->began,
 	};
 	FILE *stream = session->report ? session->report : stderr;
+	bool says_amount = options->report && !session->report && !options->request.json;
 	char amount[64];
 	int r;
 
@@ -309,11 +315,11 @@ static void conclude(struct session *session)
 		return;
 	if (session->ended.cause[0])
 		words_say("the session was ended: %s", session->ended.cause);
-	if (!options->quiet)
-		words_survivors(&session->survivors);
-	if (options->verbose)
+	words_survivors(&session->survivors);
+	if (options->verbose && !says_amount)
 		words_say("discarded %s", words_amount(&session->ended, amount, sizeof(amount)));
-	status_ended(options->status_descriptor, &session->ended, &session->survivors);
+	status_ended(options->status_descriptor, &session->ended, &session->survivors,
+		     !session->not_executed);
 	if (!options->report)
 		return;
 	r = options->request.json ? report_print_json(&report, stream)

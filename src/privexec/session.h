@@ -28,6 +28,7 @@ struct session {
 	struct message_survivors survivors;
 	bool is_started, is_ready; /* MESSAGE_STARTED, MESSAGE_READY came */
 	bool going;		   /* MESSAGE_GO was sent */
+	bool not_executed;	   /* the command could not be executed */
 	bool exited;		   /* the command has; others of its session may live on */
 	bool waiting;		   /* MESSAGE_WANTS_TERMINAL came and is not answered */
 	bool has_ended;		   /* MESSAGE_ENDED came */

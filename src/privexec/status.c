@@ -24,6 +24,11 @@ static void add_number(struct json_object *object, const char *key, uint64_t val
 	json_object_object_add(object, key, json_object_new_int64((int64_t)value));
 }
 
+static void add_truth(struct json_object *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
 /* Writes @object as a line and frees it. */
 static void write_event(int descriptor, struct json_object *object)
 {
@@ -52,6 +57,7 @@ void status_started(int descriptor, const struct message_started *started, const
 	add_string(object, "name", name);
 	add_string(object, "store", started->store);
 	add_number(object, "size", started->size);
+	add_truth(object, "less", started->said_less);
 	add_string(object, "swap", started->swap);
 	add_string(object, "network", started->network);
 	add_string(object, "labels", started->labels);
@@ -80,7 +86,7 @@ void status_continued(int descriptor)
 }
 
 void status_ended(int descriptor, const struct message_ended *ended,
-		  const struct message_survivors *survivors)
+		  const struct message_survivors *survivors, bool executed)
 {
 	struct json_object *object;
 
@@ -88,6 +94,7 @@ void status_ended(int descriptor, const struct message_ended *ended,
 		return;
 	object = new_event("ended");
 	add_number(object, "status", (uint64_t)ended->status);
+	add_truth(object, "executed", executed);
 	add_number(object, "files", ended->files);
 	add_number(object, "bytes", ended->bytes);
 	add_number(object, "terminated", survivors->terminated);

@@ -20,22 +20,39 @@ static bool speaks_utf8(void)
 	return false;
 }
 
-void words_started(const struct message_started *started, bool verbose)
+void words_started(const struct message_started *started)
 {
 	const char *dot = speaks_utf8() ? " \u00b7 " : " - ";
 	bool open = started->closing[0];
-	char size[32];
 
 	words_say("session %s%sstore %s%sswap %s%snetwork %s%slabels %s%s%s%s", started->id, dot,
 		  started->store, dot, started->swap, dot, started->network, dot, started->labels,
 		  open ? dot : "", open ? "open: " : "", started->closing);
-	if (started->said_less)
-		words_say("the store is smaller than asked for: so much memory is not free");
-	if (!verbose)
-		return;
+}
+
+void words_started_more(const struct message_started *started)
+{
+	const char *dot = speaks_utf8() ? " \u00b7 " : " - ";
+	char size[32];
+
 	words_say("store of %s%sprivilege from %s%skeeper %d, first process %d",
 		  choice_print_size(started->size, size, sizeof(size)), dot, started->authority,
 		  dot, started->keeper, started->init);
+}
+
+void words_less(const struct message_started *started, uint64_t asked)
+{
+	char granted_size[32], asked_size[32];
+
+	choice_print_size(started->size, granted_size, sizeof(granted_size));
+	if (asked)
+		words_say("the store holds %s, not the %s asked for: no more memory may be "
+			  "promised to sessions now",
+			  granted_size, choice_print_size(asked, asked_size, sizeof(asked_size)));
+	else
+		words_say("the store holds %s, less than privexec.conf asks for: no more memory "
+			  "may be promised to sessions now",
+			  granted_size);
 }
 
 void words_survivors(const struct message_survivors *survivors)

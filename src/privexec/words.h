@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "control/message.h"
 
@@ -18,8 +19,12 @@ void words_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Replaces what a terminal could act on by '?', except newlines and tabs if @keep_lines. */
 void words_clean(char *text, size_t length, bool keep_lines);
 
-/* The session's first line; @verbose adds a second one. */
-void words_started(const struct message_started *started, bool verbose);
+/* The session's first line, and what -v adds to it. */
+void words_started(const struct message_started *started);
+void words_started_more(const struct message_started *started);
+
+/* The store is smaller than asked for: @asked bytes, or 0 where privexec.conf says how much. */
+void words_less(const struct message_started *started, uint64_t asked);
 
 /* Which processes were still running when the command ended. */
 void words_survivors(const struct message_survivors *survivors);

@@ -18,7 +18,7 @@ bool swap_active(int watch)
 	return !end || end + 1 < text + length;
 }
 
-/* Strategy 2. Also tried where no swap is active, so that a device added later does no harm. */
+/* Tried even where no swap is active, so that a device added later does no harm. */
 static bool cgroup_swaps_nothing(int cgroup)
 {
 	return cgroup >= 0 && descriptor_write_file(cgroup, "memory.swap.max", "0") == 0;

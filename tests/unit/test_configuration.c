@@ -180,7 +180,7 @@ static void every_key_of_privexec_conf_is_read(void **state)
 		    "net: none\n"
 		    "end = last\r\n"
 		    "relax = mitshm,gpu\n"
-		    "require = no-swap,closed\n"
+		    "require = no-swap, \tclosed\n"
 		    "suspend = end\n"
 		    "debug = yes\n"
 		    "\n"
@@ -251,6 +251,9 @@ static void errors_of_privexec_conf_name_the_line_and_the_cure(void **state)
 	assert_main_refused("[session]\nstore = disk\n",
 			    "main:2: 'disk' is no value for 'store'; it takes auto, dm-crypt, "
 			    "fscrypt, memory");
+	assert_main_refused("[session]\nrelax = nosuch\n",
+			    "main:2: 'nosuch' is no value for 'relax'; it takes none, or a list of "
+			    "x11, wayland");
 	assert_main_refused("[session]\nstore = memory\nstore = memory\n",
 			    "main:3: 'store' is there twice");
 	assert_main_refused("[session]\nend = last\n[session]\nend = last\n", "main:4: 'end' is there");
@@ -571,6 +574,16 @@ static int allowed(const char *users, unsigned uid, const unsigned *groups, size
 	return r;
 }
 
+static void refused_for(const char *said, const char *users, unsigned uid)
+{
+	struct configuration configuration = { .users = (char *)users };
+	struct problem problem = { 0 };
+
+	assert_int_equal(configuration_user_allowed(&configuration, uid, NULL, 0, &problem), -EPERM);
+	if (!strstr(problem.text, said))
+		fail_msg("'%s' is not in: %s", said, problem.text);
+}
+
 static void users_are_allowed_by_name_and_by_group(void **state)
 {
 	const struct passwd *user = getpwnam("daemon");
@@ -593,9 +606,11 @@ static void users_are_allowed_by_name_and_by_group(void **state)
 	assert_int_equal(allowed("mail", 4321, groups, 2), 0);
 	/* names that nobody has any more shut nobody else out */
 	assert_int_equal(allowed("no-such-user,@no-such-group,daemon", uid, NULL, 0), 1);
-	assert_int_equal(allowed("no-such-user @no-such-group @", uid, groups, 2), 0);
+	/* but whoever is shut out is told of them */
+	refused_for("'@no-such-group', which is no group", "no-such-user @no-such-group", uid);
+	refused_for("'no-such-user', which is no user", "no-such-user nobody", uid);
 	/* a number is not a name */
-	assert_int_equal(allowed("4321", 4321, NULL, 0), 0);
+	refused_for("'4321', which is no user", "4321", 4321);
 }
 
 static void root_is_always_allowed(void **state)

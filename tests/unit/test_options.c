@@ -128,6 +128,7 @@ static void bad_values_are_refused_with_what_would_do(void **state)
 	refuse_words("--size=2G", WORDS("--size=2GB"));
 	refuse_words("'moon'", WORDS("--relax=x11,moon"));
 	refuse_words("encrypted-swap", WORDS("--require=swap"));
+	refuse_words("takes none, or a list of x11", WORDS("--relax=nosuch"));
 	refuse_words("letter or digit first", WORDS("--name="));
 	refuse_words("letter or digit first", WORDS("--name=.hidden"));
 	refuse_words("letter or digit first", WORDS("--name=a/b"));
@@ -143,6 +144,10 @@ static void unknown_options_are_refused(void **state)
 	refuse_words("no option '--stroe=memory'", WORDS("--stroe=memory"));
 	refuse_words("no option '-x'", WORDS("-x"));
 	refuse_words("no option '-x'", WORDS("-qx", "ls"));
+	/* an abbreviation may mean something else in a later version */
+	refuse_words("did you mean --size?", WORDS("--siz=2G"));
+	refuse_words("did you mean --dry-run?", WORDS("-q", "--dry", "ls"));
+	refuse_words("no option '--re'", WORDS("--re"));
 	/* what a terminal would act on is not repeated to it */
 	refuse_words("?[31m", WORDS("--\033[31m"));
 }
@@ -196,6 +201,10 @@ static void help_and_version_are_answered_whatever_else_is_said(void **state)
 	accept_words(&options, WORDS("--json", "--help", "--nonsense"));
 	assert_true(options.help);
 	accept_words(&options, WORDS("--version"));
+	assert_true(options.version);
+	accept_words(&options, WORDS("-qh"));
+	assert_true(options.help);
+	accept_words(&options, WORDS("-V"));
 	assert_true(options.version);
 }
 
