@@ -20,7 +20,8 @@ int descriptors_keep_only(const int *keep, size_t count)
 
 	if (count > KEEP_MAX)
 		return -EINVAL;
-	memcpy(sorted, keep, count * sizeof(*keep));
+	if (count > 0)
+		memcpy(sorted, keep, count * sizeof(*keep));
 	qsort(sorted, count, sizeof(*sorted), compare);
 	for (size_t i = 0; i < count; i++) {
 		unsigned kept = (unsigned)sorted[i];

@@ -192,7 +192,7 @@ def read_until(outer, word, seconds):
 
 @pytest.mark.parametrize("victim, status, lines", [
     ("privexec-keeper", 125, 1), ("privexec-init", 125, 1), ("privexec-sweep", 125, 1),
-    ("sh", 137, 0)])
+    ("sh", 137, 1)])
 def test_a_terminal_is_given_back_as_it_was_when_a_part_of_the_session_is_killed(
         installed, alice, victim, status, lines):
     process, outer, inner, before = terminal_session(installed, alice)
