@@ -181,8 +181,17 @@ def test_a_file_read_cannot_be_written_and_one_appended_to_not_truncated(privexe
     assert (tmp_path / "appended").read_text().startswith("kept\n")
 
 
+class Started(subprocess.Popen):
+    """Ended when a test fails, which else would wait for it for ever."""
+
+    def __exit__(self, kind, value, traceback):
+        if kind is not None:
+            self.kill()
+        super().__exit__(kind, value, traceback)
+
+
 def start(privexec, *command, **options):
-    return subprocess.Popen([privexec, "-q", "--", *command], **options)
+    return Started([privexec, "-q", "--", *command], **options)
 
 
 def test_sockets_are_relayed_both_ways(privexec):
