@@ -29,8 +29,8 @@ static const struct needed {
 };
 
 /*
- * An overlay acts with its mounter's capabilities: without this one root's own chmod, install and tar
- * would lose the set-group-id bit. Nobody but root has the use of it.
+ * An overlay acts with its mounter's capabilities: without this one root's own chmod, install and
+ * tar would lose the set-group-id bit. Nobody but root has the use of it.
  */
 static uint64_t root_mask(uid_t uid)
 {
@@ -56,22 +56,24 @@ static int missing(uint64_t permitted, uid_t uid, struct problem *problem)
 				   "or another sandbox; start privexec outside of it");
 	if (permitted == 0 && statvfs("/proc/self/exe", &system) == 0 &&
 	    (system.f_flag & ST_NOSUID))
-		return problem_set(problem, EPERM,
-				   "no privilege: privexec-keeper lies on a file system that is mounted "
-				   "nosuid; remount it suid, or install privexec elsewhere (make install "
-				   "prefix=...)");
+		return problem_set(
+			problem, EPERM,
+			"no privilege: privexec-keeper lies on a file system that is mounted "
+			"nosuid; remount it suid, or install privexec elsewhere (make install "
+			"prefix=...)");
 	if (permitted == 0)
-		return problem_set(problem, EPERM,
-				   "no privilege: privexec-keeper has no file capabilities; install "
-				   "it with `make install` as root, or run privexec as root");
+		return problem_set(
+			problem, EPERM,
+			"no privilege: privexec-keeper has no file capabilities; install "
+			"it with `make install` as root, or run privexec as root");
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++)
 		if (!(permitted & CAPABILITY_BIT(needed[i].capability)))
-			return problem_set(problem, EPERM,
-					   "%s is missing%s: %s", needed[i].name,
-					   uid == 0 ? " although this is root" : "",
-					   uid == 0 ? "already inside a private session or a "
-						      "container; start privexec outside of it"
-						    : "install the keeper again with `make install`");
+			return problem_set(
+				problem, EPERM, "%s is missing%s: %s", needed[i].name,
+				uid == 0 ? " although this is root" : "",
+				uid == 0 ? "already inside a private session or a "
+					   "container; start privexec outside of it"
+					 : "install the keeper again with `make install`");
 	return 0;
 }
 
@@ -107,8 +109,7 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	ret_authority->gid = getgid();
 	ret_authority->root = 0;
 	ret_authority->capabilities = mask;
-	ret_authority->source = uid == 0 ? "root" : saved_uid == 0 ? "setuid" :
-								 "file capabilities";
+	ret_authority->source = uid == 0 ? "root" : saved_uid == 0 ? "setuid" : "file capabilities";
 	/* needs both capabilities in effect; leaving uid 0 as effective one takes them out */
 	if (capability_set(mask, mask) < 0 ||
 	    setresgid(ret_authority->gid, ret_authority->gid, 0) < 0 || setresuid(0, uid, 0) < 0)

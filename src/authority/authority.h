@@ -19,28 +19,32 @@ struct authority {
 };
 
 /*
- * The host's uid and gid that stand for 0 in a session of root's: the highest block that systemd and
- * container tools leave alone. uid 0 itself can write to much of /proc and /sys without capability.
+ * The host's uid and gid that stand for 0 in a session of root's: the highest block that systemd
+ * and container tools leave alone. uid 0 itself can write to much of /proc and /sys without
+ * capability.
  */
 #define AUTHORITY_SHIFTED 4294901760U
 
 /*
- * To be called first of all: takes all privilege out of effect, but keeps it. Until authority_take()
- * the process is the user's: counted among his, and his to kill. Returns 0 or a negative errno.
+ * To be called first of all: takes all privilege out of effect, but keeps it. Until
+ * authority_take() the process is the user's: counted among his, and his to kill. Returns 0 or a
+ * negative errno.
  */
 int authority_rest(struct problem *problem);
 
 /*
- * To be called before anything that needs privilege. Finds out how privilege was given, reduces it to what is needed and
- * makes real and saved uid 0, so that the user can neither stop nor kill this process; the
- * effective uid becomes the user's and no capability is effective. Returns 0 or a negative errno.
+ * To be called before anything that needs privilege. Finds out how privilege was given, reduces it
+ * to what is needed and makes real and saved uid 0, so that the user can neither stop nor kill this
+ * process; the effective uid becomes the user's and no capability is effective. Returns 0 or a
+ * negative errno.
  */
 int authority_take(struct authority *ret_authority, struct problem *problem);
 
 /*
- * From now on the calling process (init) has all its ids the user's whenever it acts as the user, not
- * the effective ones alone: FUSE lets only such processes in, and an overlay keeps the credentials
- * of whoever mounted it. The price is that the user may stop or kill it. It can regain root's.
+ * From now on the calling process (init) has all its ids the user's whenever it acts as the user,
+ * not the effective ones alone: FUSE lets only such processes in, and an overlay keeps the
+ * credentials of whoever mounted it. The price is that the user may stop or kill it. It can regain
+ * root's.
  */
 void authority_expose(struct authority *authority);
 
@@ -51,9 +55,10 @@ void authority_expose(struct authority *authority);
 void authority_shift(struct authority *authority);
 
 /*
- * authority_as_root() makes the effective uid root's with all permitted capabilities in effect. authority_as_user() goes back: effective uid the user's, no capability.
- * authority_mounting() keeps the user's uid but puts all permitted capabilities into effect. They
- * end the process if the kernel refuses: nothing may go on under wrong credentials.
+ * authority_as_root() makes the effective uid root's with all permitted capabilities in effect.
+ * authority_as_user() goes back: effective uid the user's, no capability. authority_mounting()
+ * keeps the user's uid but puts all permitted capabilities into effect. They end the process if the
+ * kernel refuses: nothing may go on under wrong credentials.
  */
 void authority_as_root(const struct authority *authority);
 void authority_as_user(const struct authority *authority);

@@ -96,7 +96,8 @@ int filesystem_attach(int mount, int root, const char *path, struct problem *pro
 	if (target < 0)
 		return problem_set(problem, -target, "cannot open /%s in the session: %s", path,
 				   strerror(-target));
-	if (move_mount(owned, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
+	if (move_mount(owned, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
+	    0)
 		return problem_set(problem, errno, "cannot attach /%s in the session: %s", path,
 				   strerror(errno));
 	return 0;
@@ -113,7 +114,8 @@ int filesystem_restrict(int mount, uint64_t attributes)
 {
 	struct mount_attr change = {
 		.attr_set = attributes,
-		/* how access times are kept is one value of several bits: they are set as a whole */
+		/* how access times are kept is one value of several bits: they are set as a whole
+		 */
 		.attr_clr = attributes & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0,
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* File system contexts and mounts by descriptor: the calls of the new mount API with their errors. */
+/* File system contexts and mounts by descriptor: the calls of the new mount API with their errors.
+ */
 #ifndef PRIVEXEC_BASE_FILESYSTEM_H
 #define PRIVEXEC_BASE_FILESYSTEM_H
 
@@ -34,7 +35,8 @@ int filesystem_restrict(int mount, uint64_t attributes);
 /* Idmaps an unattached @mount by the maps of the user namespace @user_namespace. */
 int filesystem_idmap(int mount, int user_namespace);
 
-/* Opens @path (no symbolic links, nothing triggered or read) as O_PATH. Negative errno on failure. */
+/* Opens @path (no symbolic links, nothing triggered or read) as O_PATH. Negative errno on failure.
+ */
 int filesystem_open_path(int root, const char *path);
 
 #endif

@@ -15,13 +15,13 @@
 #define CGROUP_PATH_MAX 512
 
 struct cgroup {
-	int root;      /* where the cgroup2 file system is mounted */
-	int parent;    /* the directory the session's was made in */
-	int directory; /* the session's */
-	int kill;      /* its cgroup.kill, open for writing */
-	int events;    /* its cgroup.events */
-	char name[48]; /* in @parent */
-	char path[CGROUP_PATH_MAX]; /* below @root */
+	int root;		      /* where the cgroup2 file system is mounted */
+	int parent;		      /* the directory the session's was made in */
+	int directory;		      /* the session's */
+	int kill;		      /* its cgroup.kill, open for writing */
+	int events;		      /* its cgroup.events */
+	char name[48];		      /* in @parent */
+	char path[CGROUP_PATH_MAX];   /* below @root */
 	char caller[CGROUP_PATH_MAX]; /* where the session is started from, "/user.slice/..." */
 };
 
@@ -31,17 +31,19 @@ struct cgroup {
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
 
 /*
- * After cgroup_leave_users(): chooses where the cgroup "privexec-@id" goes: under the user's slice where the session starts from
- * there, else under the cgroup that it starts from, so that the administrator's limits hold; from the
- * top one, under "privexec". Opens the parent, making the latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session
- * goes without: its pid namespace ends it).
+ * After cgroup_leave_users(): chooses where the cgroup "privexec-@id" goes: under the user's slice
+ * where the session starts from there, else under the cgroup that it starts from, so that the
+ * administrator's limits hold; from the top one, under "privexec". Opens the parent, making the
+ * latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session goes
+ * without: its pid namespace ends it).
  */
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
 
 /*
- * Notes where the session is started from, and moves the calling process out of a cgroup that somebody else than root owns, as systemd gives users:
- * whoever owns one may freeze and kill what is in it. It goes to "privexec/keepers". As root. Does
- * nothing where the own cgroup is root's. Returns 0 or a negative errno.
+ * Notes where the session is started from, and moves the calling process out of a cgroup that
+ * somebody else than root owns, as systemd gives users: whoever owns one may freeze and kill what
+ * is in it. It goes to "privexec/keepers". As root. Does nothing where the own cgroup is root's.
+ * Returns 0 or a negative errno.
  */
 int cgroup_leave_users(struct cgroup *cgroup);
 
@@ -55,14 +57,14 @@ void cgroup_kill(const struct cgroup *cgroup);
 bool cgroup_wait_empty(const struct cgroup *cgroup, int milliseconds);
 
 /*
- * Removes the directory, waiting up to @milliseconds for the kernel to let go of it. Returns whether it
- * is gone: a process that hangs in the hands of a dead file server keeps it.
+ * Removes the directory, waiting up to @milliseconds for the kernel to let go of it. Returns
+ * whether it is gone: a process that hangs in the hands of a dead file server keeps it.
  */
 bool cgroup_remove(int parent, const char *name, int milliseconds);
 
 /*
- * Kills and removes the cgroup at @path, as recorded by a session that is gone. As root. Waits next to
- * nothing, since somebody's start waits for it. Returns whether it is gone.
+ * Kills and removes the cgroup at @path, as recorded by a session that is gone. As root. Waits next
+ * to nothing, since somebody's start waits for it. Returns whether it is gone.
  */
 bool cgroup_sweep(int root, const char *path);
 

@@ -22,8 +22,8 @@
  * beyond the session's own user namespace. All of it also lies in the bounding set.
  */
 static const int root_keeps[] = {
-	CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,		 CAP_FSETID,
-	CAP_KILL,   CAP_SETGID,	      CAP_SETUID,	   CAP_SETPCAP,		 CAP_NET_BIND_SERVICE,
+	CAP_CHOWN,	CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID,
+	CAP_KILL,	CAP_SETGID,	  CAP_SETUID,	       CAP_SETPCAP, CAP_NET_BIND_SERVICE,
 	CAP_SYS_CHROOT, CAP_SETFCAP,
 };
 
@@ -61,8 +61,7 @@ static int leave_keyring(struct problem *problem)
 {
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 || errno == ENOSYS)
 		return 0;
-	return problem_set(problem, errno,
-			   "cannot make a session keyring: %s%s", strerror(errno),
+	return problem_set(problem, errno, "cannot make a session keyring: %s%s", strerror(errno),
 			   errno == EDQUOT ? "; too many keys, raise kernel.keys.maxkeys" : "");
 }
 
@@ -71,7 +70,8 @@ int confine_drop(const struct confinement *confinement, struct problem *problem)
 	uint64_t keep = 0;
 	int error = 0;
 
-	for (size_t i = 0; confinement->uid == 0 && i < sizeof(root_keeps) / sizeof(*root_keeps); i++)
+	for (size_t i = 0; confinement->uid == 0 && i < sizeof(root_keeps) / sizeof(*root_keeps);
+	     i++)
 		keep |= CAPABILITY_BIT(root_keeps[i]);
 	/* without it ping needs a privilege; where the kernel has no such file nothing is lost */
 	if (confinement->own_network)
@@ -104,7 +104,8 @@ int confine_forbid_core_dumps(struct problem *problem)
 
 	/* ENOENT: a kernel that dumps nothing at all */
 	if ((error && error != -ENOENT) || setrlimit(RLIMIT_CORE, &none) < 0)
-		return problem_set(problem, error ? -error : errno, "cannot forbid core dumps: %s; /proc must be writable",
+		return problem_set(problem, error ? -error : errno,
+				   "cannot forbid core dumps: %s; /proc must be writable",
 				   strerror(error ? -error : errno));
 	return 0;
 }

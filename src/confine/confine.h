@@ -12,17 +12,17 @@
 
 struct confinement {
 	enum closing_kind closing;
-	int user_namespace; /* prepared, or -1 with CLOSING_NONE */
+	int user_namespace;    /* prepared, or -1 with CLOSING_NONE */
 	int network_namespace; /* prepared, or -1 */
-	bool own_network;   /* no network but a loopback device */
-	uid_t uid;	    /* who the command runs as, in the session's own ids */
+	bool own_network;      /* no network but a loopback device */
+	uid_t uid;	       /* who the command runs as, in the session's own ids */
 	gid_t gid;
 };
 
 /*
- * Enters the last namespaces. The user namespace was made with effective uid 0 and so belongs to root:
- * no other process of the same user may look into the session, trace it or enter it. Its id maps must
- * have been written before ids are changed.
+ * Enters the last namespaces. The user namespace was made with effective uid 0 and so belongs to
+ * root: no other process of the same user may look into the session, trace it or enter it. Its id
+ * maps must have been written before ids are changed.
  */
 int confine_enter_namespaces(const struct confinement *confinement,
 			     const struct authority *authority, struct problem *problem);
@@ -32,12 +32,13 @@ int confine_raise_loopback(struct problem *problem);
 
 /*
  * Gives up everything: bounding set, ids, capabilities (but a short list for root, which counts in
- * the session's own user namespace only), the login's session keyring; no_new_privs. The parent's death becomes this process's
- * own. Nothing can be regained afterwards.
+ * the session's own user namespace only), the login's session keyring; no_new_privs. The parent's
+ * death becomes this process's own. Nothing can be regained afterwards.
  */
 int confine_drop(const struct confinement *confinement, struct problem *problem);
 
-/* Core dumps off for this process and its descendants: limit 0, and nothing selected to be dumped. */
+/* Core dumps off for this process and its descendants: limit 0, and nothing selected to be dumped.
+ */
 int confine_forbid_core_dumps(struct problem *problem);
 
 #endif

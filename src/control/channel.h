@@ -17,7 +17,8 @@ int channel_pair(int ret_ends[2]);
  */
 int channel_send(int channel, const void *data, size_t size, const int *descriptors, size_t count);
 
-/* The same without descriptors, for a peer that may not be reading: -ETIMEDOUT after @milliseconds. */
+/* The same without descriptors, for a peer that may not be reading: -ETIMEDOUT after @milliseconds.
+ */
 int channel_send_within(int channel, const void *data, size_t size, int milliseconds);
 
 /*

@@ -70,8 +70,7 @@ bool choice_parse_list(const struct choice *table, const char *list, unsigned *r
  * The opposite of choice_parse_list(): the words of @mask as "a,b,c", "none" for 0. @buffer is
  * returned.
  */
-const char *choice_print_list(const struct choice *table, unsigned mask, char *buffer,
-			      size_t size);
+const char *choice_print_list(const struct choice *table, unsigned mask, char *buffer, size_t size);
 
 /* All spellings as "a, b, c", for messages. Writes at most @size bytes with the NUL. */
 void choice_list_words(const struct choice *table, char *buffer, size_t size);

@@ -21,19 +21,20 @@ enum message_type {
 	MESSAGE_WARNING = 'W', /* text: a line for the person, the session goes on */
 	MESSAGE_DEBUG = 'D',   /* text: a line for --debug */
 	MESSAGE_PLAN = 'P',    /* text: the next piece of what --dry-run prints */
-	MESSAGE_STARTED = 'S', /* struct message_started: the session is complete, nothing runs yet */
-	MESSAGE_ENDED = 'X',   /* struct message_ended: the session is gone; last packet */
+	MESSAGE_STARTED =
+		'S',	     /* struct message_started: the session is complete, nothing runs yet */
+	MESSAGE_ENDED = 'X', /* struct message_ended: the session is gone; last packet */
 
 	/* init to front */
-	MESSAGE_READY = 'r',	/* struct message_terminal; with the pty's outer end where there is
-				 * one; init waits for MESSAGE_GO */
-	MESSAGE_STOPPED = 'z',	/* uint8_t signal: the command was stopped by it */
+	MESSAGE_READY = 'r',   /* struct message_terminal; with the pty's outer end where there is
+				* one; init waits for MESSAGE_GO */
+	MESSAGE_STOPPED = 'z', /* uint8_t signal: the command was stopped by it */
 	MESSAGE_WANTS_TERMINAL = 't', /* a lazy command tried to use the terminal; MESSAGE_CONTINUE
 				       * answers once the front relays input */
-	MESSAGE_EXITED = 'x',	/* int32_t exit status of the command (0..255), to say so early */
+	MESSAGE_EXITED = 'x', /* int32_t exit status of the command (0..255), to say so early */
 	MESSAGE_CANNOT_EXECUTE = 'e', /* int32_t errno, then text: the command's name */
 	MESSAGE_NO_DIRECTORY = 'd',   /* int32_t errno: the working directory cannot be entered */
-	MESSAGE_SURVIVORS = 'k', /* struct message_survivors: processes init had to end */
+	MESSAGE_SURVIVORS = 'k',      /* struct message_survivors: processes init had to end */
 
 	/* front to init */
 	MESSAGE_GO = 'g',	/* start the command */
@@ -45,15 +46,15 @@ enum message_type {
 
 struct message_started {
 	char id[SESSION_ID_LENGTH + 1]; /* hexadecimal */
-	char store[48];	   /* words of the first line, e.g. "memory 2.9 GiB" */
-	char swap[48];	   /* "never (no swap active)" */
-	char network[64];  /* "none", "host (unguarded)" */
-	char labels[16];   /* "off" */
-	char closing[80];  /* empty when closed; else how the session is open */
-	char authority[32]; /* "root", "file capabilities", "setuid" */
-	uint64_t size;	   /* bytes of the store */
-	int32_t keeper, init; /* process ids, as the host sees them */
-	uint8_t said_less;   /* the store is smaller than asked, for want of memory */
+	char store[48];			/* words of the first line, e.g. "memory 2.9 GiB" */
+	char swap[48];			/* "never (no swap active)" */
+	char network[64];		/* "none", "host (unguarded)" */
+	char labels[16];		/* "off" */
+	char closing[80];		/* empty when closed; else how the session is open */
+	char authority[32];		/* "root", "file capabilities", "setuid" */
+	uint64_t size;			/* bytes of the store */
+	int32_t keeper, init;		/* process ids, as the host sees them */
+	uint8_t said_less;		/* the store is smaller than asked, for want of memory */
 };
 
 struct message_ended {

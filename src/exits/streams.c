@@ -62,8 +62,8 @@ static int reopen(int stream, const struct authority *authority)
 		error = filesystem_restrict(clone, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
 							   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOATIME);
 	/*
-	 * Some files in /proc and /sys show more to whoever had privilege when they were opened, and go
-	 * on doing so: open with the user's rights and no more. Root's are what they are.
+	 * Some files in /proc and /sys show more to whoever had privilege when they were opened,
+	 * and go on doing so: open with the user's rights and no more. Root's are what they are.
 	 */
 	if (authority->uid != 0)
 		authority_as_user(authority);
@@ -109,19 +109,20 @@ int streams_admit(int *stream, int number, const struct mount_table *mounts,
 		return problem_set(problem, -error, "cannot use %s: %s", names[number],
 				   strerror(-error));
 	if (type == S_IFDIR || type == S_IFBLK)
-		return problem_set(problem, EINVAL,
-				   "%s is a %s, by which the session could reach the host; redirect it "
-				   "to a file or a pipe",
-				   names[number],
-				   type == S_IFDIR ? "directory" : "block device");
+		return problem_set(
+			problem, EINVAL,
+			"%s is a %s, by which the session could reach the host; redirect it "
+			"to a file or a pipe",
+			names[number], type == S_IFDIR ? "directory" : "block device");
 	if (type != S_IFREG || (flags & O_ACCMODE) != O_RDONLY)
 		return 0;
 	error = readonly_clone(stream, flags, mounts, authority);
 	if (error)
-		return problem_set(problem, -error,
-				   "%s is a file that cannot be reopened read-only (%s); give it through "
-				   "a pipe: cat FILE | privexec ...",
-				   names[number], strerror(-error));
+		return problem_set(
+			problem, -error,
+			"%s is a file that cannot be reopened read-only (%s); give it through "
+			"a pipe: cat FILE | privexec ...",
+			names[number], strerror(-error));
 	return 0;
 }
 

@@ -17,8 +17,8 @@ int streams_admit(int *stream, int number, const struct mount_table *mounts,
 		  const struct authority *authority, struct problem *problem);
 
 /*
- * For a session of root's whose uid 0 is another one of the host's: a pipe that is root's becomes its
- * root's, so that it can be opened by /dev/stdout and the like. Other streams stay as they are.
+ * For a session of root's whose uid 0 is another one of the host's: a pipe that is root's becomes
+ * its root's, so that it can be opened by /dev/stdout and the like. Other streams stay as they are.
  */
 void streams_shift(int stream, const struct authority *authority);
 

@@ -32,8 +32,8 @@ static _Noreturn void conclude(const struct init_state *init)
 static _Noreturn void give_up(struct init_state *init, const char *what, int error)
 {
 	char text[256];
-	int length = snprintf(text, sizeof(text), "the session's first process cannot %s: %s%s", what,
-			      strerror(error),
+	int length = snprintf(text, sizeof(text), "the session's first process cannot %s: %s%s",
+			      what, strerror(error),
 			      error == EAGAIN ? "; too many processes? (ulimit -u)" : "");
 
 	front_tell(init, MESSAGE_ERROR, text, (size_t)length);

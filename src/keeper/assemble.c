@@ -4,8 +4,8 @@
  *
  * Outside, in the keeper: streams, memory budget and store, sweeper, state, cgroup, swap, then
  * process 1 is cloned into new namespaces, and the ids of the last one are mapped. Inside, in that
- * process: private mounts, view, the last namespaces (which were made while the keeper planned), and
- * every privilege dropped; then it is init.
+ * process: private mounts, view, the last namespaces (which were made while the keeper planned),
+ * and every privilege dropped; then it is init.
  *
  * A step that fails returns its error and the process exits: what exists by then is either held by
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
@@ -173,9 +173,9 @@ static void fill_context(const struct session *session, int resolver, struct ini
 	context->directory = session->descriptors[REQUEST_DIRECTORY];
 	context->resolver = resolver;
 	for (int i = 0; i < 3; i++)
-		context->streams[i] = session->request.streams[i] == STREAM_PASSED ?
-					      session->descriptors[next++] :
-					      -1;
+		context->streams[i] = session->request.streams[i] == STREAM_PASSED
+					      ? session->descriptors[next++]
+					      : -1;
 	memcpy(context->limits, session->limits, sizeof(context->limits));
 }
 
@@ -345,7 +345,8 @@ static int make_outside(struct session *session, struct problem *problem)
 	return error;
 }
 
-/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file. */
+/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file.
+ */
 static void move_to_cgroup(const struct session *session, pid_t pid)
 {
 	char text[16];
@@ -380,8 +381,9 @@ static int clone_init(struct session *session, struct problem *problem)
 		inside(session);
 	close(ends[1]);
 	if (child < 0)
-		return problem_set(problem, -child, "cannot start the session's first process: %s; "
-						    "too many processes?",
+		return problem_set(problem, -child,
+				   "cannot start the session's first process: %s; "
+				   "too many processes?",
 				   strerror(-child));
 	session->init_pid = child;
 	session_say(session, MESSAGE_DEBUG, "process 1 of the session: %d", child);
@@ -390,7 +392,8 @@ static int clone_init(struct session *session, struct problem *problem)
 	return sweeper_give(&session->sweeper, SWEEPER_INIT, &session->init_pidfd, 1, problem);
 }
 
-/* One packet from the inside, at the latest at @limit. Returns its first byte or a negative errno. */
+/* One packet from the inside, at the latest at @limit. Returns its first byte or a negative errno.
+ */
 static int hear_inside(const struct session *session, int64_t limit, char *text, size_t size,
 		       struct problem *problem)
 {
@@ -399,15 +402,17 @@ static int hear_inside(const struct session *session, int64_t limit, char *text,
 	ssize_t length;
 
 	if (left <= 0 || poll(&readable, 1, (int)left) == 0)
-		return problem_set(problem, ETIMEDOUT,
-				   "making the session took more than %d seconds; does a network or "
-				   "FUSE file system hang?",
-				   INSIDE_MILLISECONDS / 1000);
+		return problem_set(
+			problem, ETIMEDOUT,
+			"making the session took more than %d seconds; does a network or "
+			"FUSE file system hang?",
+			INSIDE_MILLISECONDS / 1000);
 	length = channel_receive(session->init_channel, text, size - 1, NULL, NULL);
 	if (length <= 0)
-		return problem_set(problem, EPIPE,
-				   "the session's first process was killed while the session was being "
-				   "made");
+		return problem_set(
+			problem, EPIPE,
+			"the session's first process was killed while the session was being "
+			"made");
 	text[length] = '\0';
 	return text[0];
 }

@@ -8,26 +8,44 @@
 
 /* Nothing here opens, executes, forks, maps or changes credentials. */
 static const int keeper[] = {
-	SCMP_SYS(ppoll),	SCMP_SYS(poll),
-	SCMP_SYS(read),		SCMP_SYS(write),
-	SCMP_SYS(recvmsg),	SCMP_SYS(sendmsg),
-	SCMP_SYS(pread64),	/* /proc/swaps, cgroup.events */
-	SCMP_SYS(accept4),	SCMP_SYS(getsockopt),
-	SCMP_SYS(fstatfs),	/* how much is in the store */
-	SCMP_SYS(pidfd_send_signal), SCMP_SYS(waitid),
-	SCMP_SYS(close),	SCMP_SYS(clock_gettime),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit_group),	-1,
+	SCMP_SYS(ppoll),
+	SCMP_SYS(poll),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(pread64), /* /proc/swaps, cgroup.events */
+	SCMP_SYS(accept4),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(fstatfs), /* how much is in the store */
+	SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(waitid),
+	SCMP_SYS(close),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit_group),
+	-1,
 };
 
 /* Removes by descriptor: openat is there for directories below those it was given. */
 static const int sweeper[] = {
-	SCMP_SYS(recvmsg),   SCMP_SYS(write),	  SCMP_SYS(pread64),
-	SCMP_SYS(poll),	     SCMP_SYS(pidfd_send_signal),
-	SCMP_SYS(openat),    SCMP_SYS(close),	  SCMP_SYS(lseek),
-	SCMP_SYS(getdents64), SCMP_SYS(unlinkat), SCMP_SYS(renameat),
-	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall), SCMP_SYS(exit_group),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(write),
+	SCMP_SYS(pread64),
+	SCMP_SYS(poll),
+	SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(openat),
+	SCMP_SYS(close),
+	SCMP_SYS(lseek),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(unlinkat),
+	SCMP_SYS(renameat),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit_group),
 	-1,
 };
 
@@ -48,9 +66,10 @@ int filter_load(enum filter_kind kind, struct problem *problem)
 		error = seccomp_load(context);
 	seccomp_release(context);
 	if (error)
-		return problem_set(problem, -error,
-				   "cannot load the keeper's system call filter: %s; the kernel needs "
-				   "seccomp",
-				   strerror(-error));
+		return problem_set(
+			problem, -error,
+			"cannot load the keeper's system call filter: %s; the kernel needs "
+			"seccomp",
+			strerror(-error));
 	return 0;
 }

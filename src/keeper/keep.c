@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keeping the session: wait for whatever ends it, end it, say so. From session_confine() on this
- * process has no capability but what the store needs to end (the memory store: none), opens nothing, parses nothing and may make few system calls.
+ * process has no capability but what the store needs to end (the memory store: none), opens
+ * nothing, parses nothing and may make few system calls.
  */
 #include <errno.h>
 #include <poll.h>
@@ -46,11 +47,16 @@ enum watched { WATCH_FRONT, WATCH_INIT, WATCH_NOTES, WATCH_SWEEPER, WATCH_SWAP, 
 
 int session_confine(const struct session *session, struct problem *problem)
 {
-	const int keep[] = { session->front,	    session->front_pidfd,
-			     session->init_pidfd,   session->init_channel,
-			     session->sweeper.pidfd, session->sweeper.channel,
-			     session->swap.watch,   session->listener,
-			     session->cgroup.kill,  session->cgroup.events,
+	const int keep[] = { session->front,
+			     session->front_pidfd,
+			     session->init_pidfd,
+			     session->init_channel,
+			     session->sweeper.pidfd,
+			     session->sweeper.channel,
+			     session->swap.watch,
+			     session->listener,
+			     session->cgroup.kill,
+			     session->cgroup.events,
 			     session->store.directory,
 			     session->descriptors[REQUEST_STREAMS],
 			     session->descriptors[REQUEST_STREAMS + 1],
@@ -141,7 +147,8 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 		return true;
 	}
 	if (watch[WATCH_SWAP].revents && swap_active(session->swap.watch)) {
-		set_cause(ended, "swap was switched on, and nothing could keep the session from it");
+		set_cause(ended,
+			  "swap was switched on, and nothing could keep the session from it");
 		return true;
 	}
 	if (watch[WATCH_LISTENER].revents && answer(session)) {

@@ -30,10 +30,11 @@ int limits_take(struct rlimit ret_limits[RLIM_NLIMITS], struct problem *problem)
 	}
 	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
 		if (ret_limits[needs[i].resource].rlim_max < needs[i].least)
-			return problem_set(problem, EMFILE,
-					   "the hard limit on %s is too small to make a session; raise "
-					   "it (%s)",
-					   needs[i].name, needs[i].cure);
+			return problem_set(
+				problem, EMFILE,
+				"the hard limit on %s is too small to make a session; raise "
+				"it (%s)",
+				needs[i].name, needs[i].cure);
 	/* a write beyond the limit is an error to report, not an end */
 	signal(SIGXFSZ, SIG_IGN);
 	return 0;

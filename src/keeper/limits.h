@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Resource limits: the keeper must not trip over the user's, the command must have exactly those. */
+/* Resource limits: the keeper must not trip over the user's, the command must have exactly those.
+ */
 #ifndef PRIVEXEC_KEEPER_LIMITS_H
 #define PRIVEXEC_KEEPER_LIMITS_H
 

@@ -32,7 +32,8 @@ static int settle(struct session *session, struct problem *problem)
 	if (error)
 		return error;
 	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
-		return problem_set(problem, errno, "cannot settle descriptors: %s", strerror(errno));
+		return problem_set(problem, errno, "cannot settle descriptors: %s",
+				   strerror(errno));
 	/* out of the terminal's reach; a process group leader already is */
 	setsid();
 	umask(0);
@@ -66,8 +67,8 @@ static bool is_channel(int descriptor)
 	int type, domain;
 	socklen_t size = sizeof(type);
 
-	/* one that is connected for good: a datagram socket could be pointed at somebody who believes
-	 * what uid 0 sends */
+	/* one that is connected for good: a datagram socket could be pointed at somebody who
+	 * believes what uid 0 sends */
 	return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
 	       getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 &&
 	       type == SOCK_SEQPACKET && domain == AF_UNIX;

@@ -62,10 +62,11 @@ int namespaces_begin(bool network, struct namespaces *ret_namespaces, struct pro
 		close(ends[1]);
 	}
 	if (error)
-		return problem_set(problem, -error,
-				   "cannot start a process for the session's namespaces: %s; too many "
-				   "processes?",
-				   strerror(-error));
+		return problem_set(
+			problem, -error,
+			"cannot start a process for the session's namespaces: %s; too many "
+			"processes?",
+			strerror(-error));
 	return 0;
 }
 
@@ -89,10 +90,11 @@ int namespaces_take_user(struct namespaces *namespaces, struct problem *problem)
 
 	/* none is one thing, no answer another: a session is not left open for want of time */
 	if (taken == -ETIMEDOUT)
-		return problem_set(problem, ETIMEDOUT,
-				   "the session's namespaces were not made within %d seconds; is the "
-				   "machine overloaded? try again",
-				   TAKE_MILLISECONDS / 1000);
+		return problem_set(
+			problem, ETIMEDOUT,
+			"the session's namespaces were not made within %d seconds; is the "
+			"machine overloaded? try again",
+			TAKE_MILLISECONDS / 1000);
 	namespaces->user = taken < 0 ? -1 : taken;
 	return taken >= 0;
 }
@@ -103,12 +105,14 @@ int namespaces_take_network(struct namespaces *namespaces, struct problem *probl
 
 	namespaces->network = taken < 0 ? -1 : taken;
 	if (taken < 0)
-		return problem_set(problem, EIO, "cannot make a network namespace with a loopback; "
-						 "are there too many (user.max_net_namespaces)?");
+		return problem_set(problem, EIO,
+				   "cannot make a network namespace with a loopback; "
+				   "are there too many (user.max_net_namespaces)?");
 	return 0;
 }
 
-/* The map @file of this process, each line turned into one that maps the inner ids to themselves. */
+/* The map @file of this process, each line turned into one that maps the inner ids to themselves.
+ */
 static int identity(const char *file, char *map, size_t size)
 {
 	char text[4096], path[32];
@@ -153,8 +157,8 @@ static int write_both(pid_t pid, const char *users, const char *groups, struct p
 
 	if (error == -ENOENT) {
 		/* /proc with hidepid shows only the user's own: look at one of our own */
-		_cleanup_close_ int proc =
-			filesystem_mount("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, problem);
+		_cleanup_close_ int proc = filesystem_mount(
+			"proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, problem);
 
 		if (proc < 0)
 			return proc;
@@ -190,13 +194,14 @@ static int map_shifted(pid_t maker, struct problem *problem)
 
 int namespaces_map(struct namespaces *namespaces, bool shifted, struct problem *problem)
 {
-	return shifted ? map_shifted(namespaces->maker, problem) :
-			 map_identity(namespaces->maker, problem);
+	return shifted ? map_shifted(namespaces->maker, problem)
+		       : map_identity(namespaces->maker, problem);
 }
 
 void namespaces_close(struct namespaces *namespaces)
 {
-	/* it has most probably ended; if it hangs, as on closing a file of a dead server, leave it */
+	/* it has most probably ended; if it hangs, as on closing a file of a dead server, leave it
+	 */
 	for (int i = 0; namespaces->maker > 0 && i < REAP_TRIES; i++) {
 		const struct timespec pause = { .tv_nsec = 1000000 };
 

@@ -13,10 +13,11 @@
 #include "base/problem.h"
 
 struct namespaces {
-	pid_t maker;  /* the child; its maps can be written until it is reaped, even when it has exited */
-	int channel;  /* from it */
-	int user;     /* the user namespace, or -1 */
-	int network;  /* the network namespace with its loopback up, or -1 */
+	pid_t maker; /* the child; its maps can be written until it is reaped, even when it has
+			exited */
+	int channel; /* from it */
+	int user;    /* the user namespace, or -1 */
+	int network; /* the network namespace with its loopback up, or -1 */
 };
 
 #define NAMESPACES_NONE ((struct namespaces){ -1, -1, -1, -1 })
@@ -24,15 +25,17 @@ struct namespaces {
 /* Starts the child. As root. Returns 0 or a negative errno with @problem filled. */
 int namespaces_begin(bool network, struct namespaces *ret_namespaces, struct problem *problem);
 
-/* Waits for the user namespace. Returns 1, 0 where there are none on this machine, negative errno. */
+/* Waits for the user namespace. Returns 1, 0 where there are none on this machine, negative errno.
+ */
 int namespaces_take_user(struct namespaces *namespaces, struct problem *problem);
 
 /* Waits for the network namespace. Returns 0 or a negative errno. */
 int namespaces_take_network(struct namespaces *namespaces, struct problem *problem);
 
 /*
- * Writes the id maps, once: every id that exists here stands for itself, or, if @shifted, 0 stands for AUTHORITY_SHIFTED and every other for itself. With capabilities in effect.
- * Returns 0 or a negative errno.
+ * Writes the id maps, once: every id that exists here stands for itself, or, if @shifted, 0 stands
+ * for AUTHORITY_SHIFTED and every other for itself. With capabilities in effect. Returns 0 or a
+ * negative errno.
  */
 int namespaces_map(struct namespaces *namespaces, bool shifted, struct problem *problem);
 

@@ -20,7 +20,8 @@ static int is_allowed(const struct session *session, struct problem *problem)
 {
 	int count = getgroups(0, NULL);
 	/* not on the stack: there may be 65,536 of them */
-	_cleanup_free_ gid_t *groups = count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*groups));
+	_cleanup_free_ gid_t *groups =
+		count < 0 ? NULL : calloc((size_t)count + 1, sizeof(*groups));
 
 	if (groups)
 		count = getgroups(count, groups);
@@ -113,7 +114,8 @@ static int settle_namespaces(struct session *session, struct problem *problem)
 	enum closing_kind closing = session->plan.closing;
 	int error;
 
-	if (closing == CLOSING_SHIFTED || (closing == CLOSING_IDENTITY && session->authority.uid != 0))
+	if (closing == CLOSING_SHIFTED ||
+	    (closing == CLOSING_IDENTITY && session->authority.uid != 0))
 		return 0;
 	namespaces_close(&session->namespaces);
 	if (closing == CLOSING_NONE)
@@ -135,7 +137,8 @@ static bool has_runtime(uid_t uid)
 	return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* For --dry-run: what the session would be given now. Nothing is made; the next start may differ. */
+/* For --dry-run: what the session would be given now. Nothing is made; the next start may differ.
+ */
 static int preview(struct session *session, struct problem *problem)
 {
 	struct plan *plan = &session->plan;

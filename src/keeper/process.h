@@ -7,9 +7,9 @@
 #include <sys/types.h>
 
 /*
- * Forks a child into the new namespaces of @flags (CLONE_NEW*) and, if @cgroup is not negative, into
- * the cgroup of that directory. Returns its pid in the parent (with a close-on-exec pidfd), 0 in the
- * child, or a negative errno.
+ * Forks a child into the new namespaces of @flags (CLONE_NEW*) and, if @cgroup is not negative,
+ * into the cgroup of that directory. Returns its pid in the parent (with a close-on-exec pidfd), 0
+ * in the child, or a negative errno.
  */
 pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd);
 

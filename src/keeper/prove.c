@@ -42,9 +42,9 @@ int prove(char *const paths[])
 	if (!*paths || !stream ||
 	    mount_table_read(stream, "/proc/self/mountinfo", &mounts, &problem) < 0) {
 		fprintf(stderr, "privexec-keeper: %s\n",
-			problem.text[0] ? problem.text :
-			!*paths		? "no directory given: privexec-keeper --prove /usr ..." :
-					  "cannot read /proc/self/mountinfo");
+			problem.text[0] ? problem.text
+			: !*paths	? "no directory given: privexec-keeper --prove /usr ..."
+					: "cannot read /proc/self/mountinfo");
 		return 125;
 	}
 	status = prove_each(paths, &mounts);

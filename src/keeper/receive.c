@@ -40,7 +40,8 @@ int session_receive(struct session *session, struct problem *problem)
 		return error;
 	if (poll(&readable, 1, REQUEST_WAIT_MILLISECONDS) <= 0)
 		return problem_set(problem, ETIMEDOUT, "no request came from the front");
-	length = channel_receive(session->front, bytes, sizeof(bytes), session->descriptors, &count);
+	length =
+		channel_receive(session->front, bytes, sizeof(bytes), session->descriptors, &count);
 	if (length <= 0)
 		return problem_set(problem, length < 0 ? (int)-length : EPIPE,
 				   "cannot receive the request");
@@ -51,7 +52,7 @@ int session_receive(struct session *session, struct problem *problem)
 		return error;
 	if (count != request_descriptor_count(&session->request))
 		return problem_set(problem, EINVAL,
-				   "the request came with %zu descriptors where %zu were due", count,
-				   request_descriptor_count(&session->request));
+				   "the request came with %zu descriptors where %zu were due",
+				   count, request_descriptor_count(&session->request));
 	return 0;
 }

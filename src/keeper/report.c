@@ -11,7 +11,8 @@
 #include "control/channel.h"
 #include "keeper/session.h"
 
-/* A front that does not read for so long is told nothing more: nobody else may have to wait for it. */
+/* A front that does not read for so long is told nothing more: nobody else may have to wait for it.
+ */
 #define SEND_MILLISECONDS 5000
 
 static void send_packet(const struct session *session, enum message_type type, const void *body,
@@ -104,6 +105,7 @@ int session_describe(const struct session *session, struct problem *problem)
 		 choice_word(choices_store, session->store.kind),
 		 (unsigned long long)session->store.size,
 		 choice_word(choices_network, session->plan.network), session->swap.word,
-		 session->authority.source, session->front_pid, session->keeper_pid, session->init_pid);
+		 session->authority.source, session->front_pid, session->keeper_pid,
+		 session->init_pid);
 	return state_describe(&session->state, json, problem);
 }

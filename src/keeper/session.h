@@ -52,8 +52,8 @@ int session_receive(struct session *session, struct problem *problem);
 int session_plan(struct session *session, struct problem *problem);
 
 /*
- * In assemble.c: makes the session as far as the keeper's privilege is needed; the inside goes on by
- * itself. session_await() waits, without any privilege, until only MESSAGE_GO is missing.
+ * In assemble.c: makes the session as far as the keeper's privilege is needed; the inside goes on
+ * by itself. session_await() waits, without any privilege, until only MESSAGE_GO is missing.
  */
 int session_assemble(struct session *session, struct problem *problem);
 int session_await(struct session *session, struct problem *problem);

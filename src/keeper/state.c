@@ -74,8 +74,9 @@ void state_remove(int user_directory, const char *id)
 }
 
 /*
- * Removes what a session left whose keeper and sweeper were both killed. Returns false when it has to
- * stay for now, since its cgroup does: a process that hangs in a file server's hands cannot be killed.
+ * Removes what a session left whose keeper and sweeper were both killed. Returns false when it has
+ * to stay for now, since its cgroup does: a process that hangs in a file server's hands cannot be
+ * killed.
  */
 static bool sweep(int user_directory, const char *id, int session, int cgroup_root)
 {
@@ -98,7 +99,8 @@ static uint64_t read_promise(int session)
 	return sscanf(text, "%" SCNu64, &bytes) == 1 ? bytes : 0;
 }
 
-/* Counts the sessions below @user_directory, those that cannot be swept too, and sweeps the dead. */
+/* Counts the sessions below @user_directory, those that cannot be swept too, and sweeps the dead.
+ */
 static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, uint64_t *promised)
 {
 	int listing = openat(user_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -183,8 +185,9 @@ int state_open(uid_t uid, int cgroup_root, struct state *ret_state, struct state
 	state.user = state.lock < 0 ? state.lock : open_directory(state.root, user, 0700);
 	error = state.user < 0 ? state.user : 0;
 	if (error == -EWOULDBLOCK)
-		problem_set(problem, -error, "other sessions were being started for ten seconds on "
-					     "end; try again");
+		problem_set(problem, -error,
+			    "other sessions were being started for ten seconds on "
+			    "end; try again");
 	else if (error)
 		problem_set(problem, -error,
 			    "cannot use %s: %s; it must be a directory on a writable file system, "
@@ -207,16 +210,16 @@ int state_open(uid_t uid, int cgroup_root, struct state *ret_state, struct state
 
 static int write_new(int directory, const char *name, const char *text)
 {
-	_cleanup_close_ int file = openat(directory, name,
-					  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-					  0644);
+	_cleanup_close_ int file =
+		openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 
 	return file < 0 ? -errno : descriptor_write_all(file, text, strlen(text));
 }
 
 void state_unlock(struct state *state)
 {
-	/* explicitly: children that were forked meanwhile hold the same lock by their descriptors */
+	/* explicitly: children that were forked meanwhile hold the same lock by their descriptors
+	 */
 	if (state->lock >= 0)
 		flock(state->lock, LOCK_UN);
 	descriptor_close(&state->lock);
@@ -269,8 +272,8 @@ int state_describe(const struct state *state, const char *json, struct problem *
 
 int state_listen(const struct state *state, struct problem *problem)
 {
-	_cleanup_close_ int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-					      0);
+	_cleanup_close_ int listener =
+		socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	/* the directory's path may be longer than an address can hold: go by its descriptor */

@@ -32,8 +32,8 @@ struct state_count {
 
 /*
  * Opens (and makes) the directories, takes the lock within ten seconds, sweeps stale sessions with
- * their cgroups below @cgroup_root (a directory descriptor, or -1), counts the live ones and chooses
- * an id. To be called as root. Returns 0 or a negative errno with @problem filled.
+ * their cgroups below @cgroup_root (a directory descriptor, or -1), counts the live ones and
+ * chooses an id. To be called as root. Returns 0 or a negative errno with @problem filled.
  */
 int state_open(uid_t uid, int cgroup_root, struct state *ret_state, struct state_count *ret_count,
 	       struct problem *problem);
@@ -53,10 +53,12 @@ int state_record_cgroup(const struct state *state, const char *path, struct prob
 /* Writes state.json whole. As root. */
 int state_describe(const struct state *state, const char *json, struct problem *problem);
 
-/* Makes the keeper's listening socket, which the user may connect to. As root. Descriptor or error. */
+/* Makes the keeper's listening socket, which the user may connect to. As root. Descriptor or error.
+ */
 int state_listen(const struct state *state, struct problem *problem);
 
-/* Removes the session's directory. Missing parts are no error. Descriptors only: no paths of users. */
+/* Removes the session's directory. Missing parts are no error. Descriptors only: no paths of users.
+ */
 void state_remove(int user_directory, const char *id);
 
 void state_close(struct state *state);

@@ -126,7 +126,8 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 	pid_t child;
 
 	if (error)
-		return problem_set(problem, -error, "cannot start the sweeper: %s", strerror(-error));
+		return problem_set(problem, -error, "cannot start the sweeper: %s",
+				   strerror(-error));
 	remains.channel = ends[1];
 	child = process_clone(0, -1, &pidfd);
 	if (child == 0)

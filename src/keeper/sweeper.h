@@ -28,7 +28,8 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 
 /* What it holds on behalf of the keeper: descriptors that exist only later. */
 enum sweeper_gift {
-	SWEEPER_STATE = 's',  /* the locked state directory: the session counts until it is cleared */
+	SWEEPER_STATE =
+		's', /* the locked state directory: the session counts until it is cleared */
 	SWEEPER_CGROUP = 'c', /* cgroup.kill and cgroup.events */
 	SWEEPER_INIT = 'i',   /* a pidfd of init */
 };

@@ -18,9 +18,9 @@
 struct mount_list {
 	bool automatic; /* a line `auto`, or no file at all */
 	struct mount_line {
-		char *path;	/* absolute, normalised */
-		unsigned line;	/* in the file, for errors */
-	} *lines;
+		char *path;    /* absolute, normalised */
+		unsigned line; /* in the file, for errors */
+	} * lines;
 	size_t count;
 	const char *file; /* its name, for errors: "usr_mounts.conf" */
 };
@@ -70,7 +70,6 @@ void configuration_free(struct configuration *configuration);
  * -EPERM where @uid is not allowed and the list has a name that does not exist.
  */
 int configuration_user_allowed(const struct configuration *configuration, unsigned uid,
-			       const unsigned *groups, size_t group_count,
-			       struct problem *problem);
+			       const unsigned *groups, size_t group_count, struct problem *problem);
 
 #endif

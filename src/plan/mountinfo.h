@@ -22,17 +22,17 @@ enum mount_reach {
 /* What trying found out about a mount (src/view/survey fills it; tests record it). */
 struct mount_facts {
 	enum mount_reach reach;
-	bool directory;	  /* its root is a directory, not a file bound there */
-	bool idmappable;  /* a clone of it could be idmapped; only probed for root's sessions */
-	uid_t owner;	  /* of its root */
-	mode_t mode;	  /* of its root, with the type bits */
+	bool directory;	 /* its root is a directory, not a file bound there */
+	bool idmappable; /* a clone of it could be idmapped; only probed for root's sessions */
+	uid_t owner;	 /* of its root */
+	mode_t mode;	 /* of its root, with the type bits */
 };
 
 struct mount_entry {
 	uint64_t id, parent;
-	char *root;	  /* path in its file system that is mounted here */
-	char *target;	  /* mount point, unescaped */
-	char *type;	  /* file system type, as "fuse.sshfs" */
+	char *root;   /* path in its file system that is mounted here */
+	char *target; /* mount point, unescaped */
+	char *type;   /* file system type, as "fuse.sshfs" */
 	char *source;
 	char *options;	  /* of the mount: "rw,nosuid,relatime" */
 	char *fs_options; /* of the file system */
@@ -64,7 +64,8 @@ bool mount_option_number(const char *options, const char *word, unsigned *ret_va
 /* The same for masks of permissions, which file systems print in octal, with or without a 0. */
 bool mount_option_mask(const char *options, const char *word, unsigned *ret_value);
 
-/* Is @mount a FUSE file system served by neither root nor @uid? Its server is not trusted to answer. */
+/* Is @mount a FUSE file system served by neither root nor @uid? Its server is not trusted to
+ * answer. */
 bool mount_is_someones(const struct mount_entry *mount, uid_t uid);
 
 /* Is @path equal to @directory or below it? Both absolute and normalised. */

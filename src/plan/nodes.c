@@ -238,8 +238,9 @@ static bool decide_closed(const struct planning *planning, const struct mount_en
 		return true;
 	}
 	if (mount_is_someones(mount, planning->facts->uid)) {
-		node_decide(node, NODE_COVER,
-			    "another user's file system, whose server could keep the session waiting");
+		node_decide(
+			node, NODE_COVER,
+			"another user's file system, whose server could keep the session waiting");
 		return true;
 	}
 	if (!configuration->usr_mounts.automatic && !node->strict &&

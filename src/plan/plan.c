@@ -8,8 +8,8 @@
 #define RUNTIME_PATH_SIZE 32
 
 /*
- * Every word of a `require` list: what this version cannot do for it, with what can be done instead;
- * or NULL where it holds, or is checked elsewhere. A word that is not here is refused.
+ * Every word of a `require` list: what this version cannot do for it, with what can be done
+ * instead; or NULL where it holds, or is checked elsewhere. A word that is not here is refused.
  */
 static const struct {
 	unsigned bit;
@@ -257,9 +257,11 @@ static int add_fresh(const struct planning *planning)
  * nested sandbox to mount its own.
  */
 static const char *const writable_by_root[] = {
-	"/proc/sys",  "/proc/sysrq-trigger", "/proc/irq",    "/proc/bus",	  "/proc/acpi",
-	"/proc/fs",   "/proc/scsi",	     "/proc/driver", "/proc/tty",	  "/proc/mtrr",
-	"/proc/asound", "/proc/dynamic_debug", "/proc/latency_stats", "/proc/slabinfo",
+	"/proc/sys",	       "/proc/sysrq-trigger", "/proc/irq",
+	"/proc/bus",	       "/proc/acpi",	      "/proc/fs",
+	"/proc/scsi",	       "/proc/driver",	      "/proc/tty",
+	"/proc/mtrr",	       "/proc/asound",	      "/proc/dynamic_debug",
+	"/proc/latency_stats", "/proc/slabinfo",
 };
 
 static int add_sealed(const struct planning *planning)
@@ -325,7 +327,8 @@ static int add_state(const struct planning *planning)
 	return tree_add(planning->plan, &node, STATE_DIRECTORY, planning->problem) ? 0 : -ENOMEM;
 }
 
-/* The runtime directory where it is no mount: its sockets and files are the user's other programs'. */
+/* The runtime directory where it is no mount: its sockets and files are the user's other programs'.
+ */
 static int add_runtime(const struct planning *planning)
 {
 	char path[RUNTIME_PATH_SIZE];

@@ -68,13 +68,13 @@ enum {
 struct plan_node {
 	enum node_kind kind;
 	enum fresh_kind fresh;
-	char *path;	   /* absolute, the same on the host and in the session */
+	char *path;		       /* absolute, the same on the host and in the session */
 	char reason[PLAN_REASON_SIZE]; /* why this kind, for --dry-run */
-	char type[32];	   /* the host's file system type, or empty */
-	bool directory;	   /* else a file is mounted here */
-	bool strict;	   /* named in usr_mounts.conf: failing to make it an overlay is an error */
-	unsigned inherit;  /* INHERIT_* */
-	char *link;	   /* a NODE_SKELETON that is a symbolic link: its target; else NULL */
+	char type[32];		       /* the host's file system type, or empty */
+	bool directory;		       /* else a file is mounted here */
+	bool strict;	  /* named in usr_mounts.conf: failing to make it an overlay is an error */
+	unsigned inherit; /* INHERIT_* */
+	char *link;	  /* a NODE_SKELETON that is a symbolic link: its target; else NULL */
 	struct plan_node *first_child, *next; /* children and siblings in mount order */
 	struct plan_node *parent;	      /* NULL for the node of "/" */
 };
@@ -102,10 +102,10 @@ struct plan_facts {
 	 */
 	const struct plan_entry {
 		const char *path;
-		mode_t mode;	   /* type and permissions */
-		bool writable;	   /* by the user */
-		const char *link;  /* target of a symbolic link, or NULL */
-	} *entries;
+		mode_t mode;	  /* type and permissions */
+		bool writable;	  /* by the user */
+		const char *link; /* target of a symbolic link, or NULL */
+	} * entries;
 };
 
 struct plan {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The tree for the authority of a user namespace. Planned and tested, but not yet made: the keeper of
- * this version always has capabilities.
+ * The tree for the authority of a user namespace. Planned and tested, but not yet made: the keeper
+ * of this version always has capabilities.
  */
 /*
  * The tree for AUTHORITY_USER_NAMESPACE. In a mount namespace that a user namespace owns, mounts

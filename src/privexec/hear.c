@@ -99,9 +99,8 @@ static void hear_nothing(struct session *session)
 			  strsignal(WTERMSIG(status)));
 	else
 		words_say("the keeper is gone without a word%s",
-			  session->is_started ?
-				  ", and the session with it" :
-				  "; if this happens again, install privexec again");
+			  session->is_started ? ", and the session with it"
+					      : "; if this happens again, install privexec again");
 }
 
 void session_hear_keeper(struct session *session)

@@ -272,7 +272,8 @@ static int refuse_abbreviation(const char *word, int code, struct problem *probl
 	length = strcspn(word + 2, "=");
 	if (length == strlen(known->name))
 		return 0;
-	return problem_set(problem, EINVAL, "there is no option '%.*s', and none is abbreviated: "
+	return problem_set(problem, EINVAL,
+			   "there is no option '%.*s', and none is abbreviated: "
 			   "did you mean --%s?",
 			   (int)(length < 100 ? length + 2 : 102), word, known->name);
 }

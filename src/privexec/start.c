@@ -72,10 +72,11 @@ static int explain_spawn(int error, const char *path, struct problem *problem)
 				   "the keeper %s may not be executed by you (%s): ask the "
 				   "administrator, or look at its mode and mount options",
 				   path, strerror(error));
-	return problem_set(problem, error, "cannot start the keeper %s: %s%s", path, strerror(error),
-			   error == EAGAIN  ? "; too many processes? (ulimit -u)" :
-			   error == ENOEXEC ? "; install privexec again ('make install')" :
-					      "");
+	return problem_set(problem, error, "cannot start the keeper %s: %s%s", path,
+			   strerror(error),
+			   error == EAGAIN    ? "; too many processes? (ulimit -u)"
+			   : error == ENOEXEC ? "; install privexec again ('make install')"
+					      : "");
 }
 
 /* Spawns @path with @channel as its descriptor 3 and nothing of the user's. A positive errno. */

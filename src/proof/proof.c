@@ -19,10 +19,14 @@
 
 /* What changes whenever a package manager changes anything, of the common ones. */
 static const char *const witnesses[] = {
-	"/var/lib/dpkg/status",		   "/var/lib/dpkg/info",
-	"/var/lib/rpm/rpmdb.sqlite",	   "/var/lib/rpm/Packages",
-	"/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/pacman/local",
-	"/lib/apk/db/installed",	   "/etc/ld.so.cache",
+	"/var/lib/dpkg/status",
+	"/var/lib/dpkg/info",
+	"/var/lib/rpm/rpmdb.sqlite",
+	"/var/lib/rpm/Packages",
+	"/usr/lib/sysimage/rpm/rpmdb.sqlite",
+	"/var/lib/pacman/local",
+	"/lib/apk/db/installed",
+	"/etc/ld.so.cache",
 };
 
 static const struct mount_entry *mount_of(const char *path, const struct mount_table *mounts)
@@ -89,7 +93,8 @@ static int open_records(bool make)
 		mkdir(STATE_DIRECTORY, 0711);
 		mkdir(STATE_DIRECTORY "/proofs", 0755);
 	}
-	directory = open(STATE_DIRECTORY "/proofs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	directory =
+		open(STATE_DIRECTORY "/proofs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (directory < 0)
 		return -errno;
 	if (fstat(directory, &status) < 0 || status.st_uid != 0 || (status.st_mode & 022)) {
@@ -129,10 +134,11 @@ static int check_ancestors(const char *path, struct problem *problem)
 		*slash = '\0';
 		if (lstat(*above ? above : "/", &status) < 0 || status.st_uid != 0 ||
 		    (status.st_mode & (S_IWGRP | S_IWOTH)))
-			return problem_set(problem, EPERM,
-					   "%s, above the tree, can be changed by others than root, so "
-					   "the tree will be overlaid",
-					   *above ? above : "/");
+			return problem_set(
+				problem, EPERM,
+				"%s, above the tree, can be changed by others than root, so "
+				"the tree will be overlaid",
+				*above ? above : "/");
 	}
 	return above ? 0 : problem_set(problem, ENOMEM, "no memory");
 }
@@ -149,8 +155,9 @@ int proof_make(const char *path, const struct mount_table *mounts, struct proble
 		error = directory < 0 ? -errno : 0;
 	}
 	if (error)
-		return problem_set(problem, -error, "cannot prove %s: %s; name a directory by its "
-						    "absolute path, without symbolic links",
+		return problem_set(problem, -error,
+				   "cannot prove %s: %s; name a directory by its "
+				   "absolute path, without symbolic links",
 				   path, strerror(-error));
 	error = check_ancestors(path, problem);
 	if (!error)

@@ -69,9 +69,10 @@ int budget_available(uint64_t *ret_bytes, struct problem *problem)
 		if (sscanf(line, "MemAvailable: %" SCNu64, &kilobytes) == 1)
 			break;
 	if (kilobytes == 0)
-		return problem_set(problem, ENOENT,
-				   "cannot read how much memory is available from /proc/meminfo; is "
-				   "/proc mounted?");
+		return problem_set(
+			problem, ENOENT,
+			"cannot read how much memory is available from /proc/meminfo; is "
+			"/proc mounted?");
 	*ret_bytes = kilobytes * 1024;
 	while (cgroups && fgets(line, sizeof(line), cgroups))
 		limit_by_line(line, ret_bytes);
@@ -82,12 +83,13 @@ static int refuse(uint64_t left, uint64_t promised, struct problem *problem)
 {
 	char left_words[32], promised_words[32];
 
-	return problem_set(problem, ENOMEM,
-			   "not enough memory: %s of what may be promised is left (%s are promised to "
-			   "running sessions, and half of the available memory stays free); end a "
-			   "session, or ask for less with --size",
-			   choice_print_size(left, left_words, sizeof(left_words)),
-			   choice_print_size(promised, promised_words, sizeof(promised_words)));
+	return problem_set(
+		problem, ENOMEM,
+		"not enough memory: %s of what may be promised is left (%s are promised to "
+		"running sessions, and half of the available memory stays free); end a "
+		"session, or ask for less with --size",
+		choice_print_size(left, left_words, sizeof(left_words)),
+		choice_print_size(promised, promised_words, sizeof(promised_words)));
 }
 
 int budget_grant(uint64_t asked, uint64_t most, uint64_t available, uint64_t promised,
@@ -98,9 +100,10 @@ int budget_grant(uint64_t asked, uint64_t most, uint64_t available, uint64_t pro
 	uint64_t wanted = asked;
 
 	if (asked && asked < BUDGET_ASKED_LEAST)
-		return problem_set(problem, EINVAL,
-				   "a session cannot be made in %llu bytes; ask for --size=1M or more",
-				   (unsigned long long)asked);
+		return problem_set(
+			problem, EINVAL,
+			"a session cannot be made in %llu bytes; ask for --size=1M or more",
+			(unsigned long long)asked);
 	if (!asked) {
 		wanted = left / 4 > BUDGET_LEAST ? left / 4 : BUDGET_LEAST;
 		if (most && wanted > most)

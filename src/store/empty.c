@@ -39,8 +39,8 @@ static int move_up(int directory, const char *name, int root, uint64_t *number)
 }
 
 /*
- * Removes a file or an empty directory; which it is, tmpfs says. A file is cut to nothing first: its
- * pages go even if somebody outside has it open.
+ * Removes a file or an empty directory; which it is, tmpfs says. A file is cut to nothing first:
+ * its pages go even if somebody outside has it open.
  */
 static bool remove_entry(int directory, const struct entry *entry)
 {
@@ -58,8 +58,8 @@ static unsigned strip_below(int parent, const struct entry *entry, int root, uns
 			    uint64_t *number, unsigned *left);
 
 /*
- * One pass over @directory, with those below it down to DEPTH_MAX levels; deeper ones are moved up to
- * the root for a later pass. Returns how many entries went; *left counts those that stayed.
+ * One pass over @directory, with those below it down to DEPTH_MAX levels; deeper ones are moved up
+ * to the root for a later pass. Returns how many entries went; *left counts those that stayed.
  */
 static unsigned strip(int directory, int root, unsigned depth, uint64_t *number, unsigned *left)
 {
@@ -89,9 +89,10 @@ static unsigned strip_below(int parent, const struct entry *entry, int root, uns
 			    uint64_t *number, unsigned *left)
 {
 	unsigned gone = 0;
-	int directory = depth >= DEPTH_MAX ? -1 :
-					     openat(parent, entry->name,
-						    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int directory = depth >= DEPTH_MAX
+				? -1
+				: openat(parent, entry->name,
+					 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (directory >= 0) {
 		gone = strip(directory, root, depth + 1, number, left);

@@ -14,12 +14,12 @@
 
 struct store {
 	enum store_choice kind;
-	uint64_t size;	      /* bytes it may hold */
-	int mount;	      /* its mount, not attached anywhere */
-	int directory;	      /* its root directory */
-	bool on_root;	      /* attached on top of "/": store_attach() */
+	uint64_t size;			   /* bytes it may hold */
+	int mount;			   /* its mount, not attached anywhere */
+	int directory;			   /* its root directory */
+	bool on_root;			   /* attached on top of "/": store_attach() */
 	uint64_t bytes_empty, files_empty; /* in use before the command began */
-	uint64_t keep_capabilities; /* what the keeper needs to end it */
+	uint64_t keep_capabilities;	   /* what the keeper needs to end it */
 };
 
 #define STORE_NONE ((struct store){ .mount = -1, .directory = -1 })
@@ -32,9 +32,9 @@ int store_prepare_memory(uint64_t size, struct store *ret_store, struct problem 
 
 /*
  * Attaches the store in the calling process's mount namespace, so that kernels which take no layers
- * from unattached mounts do: over the host's /sys, of which a session sees nothing, or, where there is
- * none, on top of "/", which no lookup that starts there crosses. The tree it lies on is let go of when
- * the session's root has been entered.
+ * from unattached mounts do: over the host's /sys, of which a session sees nothing, or, where there
+ * is none, on top of "/", which no lookup that starts there crosses. The tree it lies on is let go
+ * of when the session's root has been entered.
  */
 int store_attach(struct store *store, struct problem *problem);
 

@@ -42,10 +42,11 @@ int swap_assure(int cgroup, struct swap *ret_swap, struct problem *problem)
 		ret_swap->word = "never (memory.swap.max=0)";
 	} else {
 		descriptor_close(&watch);
-		return problem_set(problem, EOPNOTSUPP,
-				   "swap is active and this machine's cgroups cannot keep the session "
-				   "from it; switch swap off (swapoff -a), or boot with the memory "
-				   "controller in cgroup v2");
+		return problem_set(
+			problem, EOPNOTSUPP,
+			"swap is active and this machine's cgroups cannot keep the session "
+			"from it; switch swap off (swapoff -a), or boot with the memory "
+			"controller in cgroup v2");
 	}
 	descriptor_close(&watch);
 	return 0;

@@ -26,10 +26,8 @@ static const struct device {
 };
 
 static const char *const links[][2] = {
-	{ "ptmx", "pts/ptmx" },
-	{ "fd", "/proc/self/fd" },
-	{ "stdin", "/proc/self/fd/0" },
-	{ "stdout", "/proc/self/fd/1" },
+	{ "ptmx", "pts/ptmx" },		 { "fd", "/proc/self/fd" },
+	{ "stdin", "/proc/self/fd/0" },	 { "stdout", "/proc/self/fd/1" },
 	{ "stderr", "/proc/self/fd/2" },
 };
 
@@ -95,9 +93,10 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 static int fresh_sealed(struct view *view, const struct plan_node *node, struct problem *problem)
 {
 	int clone = open_tree(view->root, node->path + 1, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	int error = clone < 0 ? -errno :
-				filesystem_restrict(clone, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
-								   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	int error = clone < 0 ? -errno
+			      : filesystem_restrict(clone, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+								   MOUNT_ATTR_NODEV |
+								   MOUNT_ATTR_NOEXEC);
 
 	if (!error)
 		return clone;
@@ -122,7 +121,8 @@ static int fresh_simple(struct view *view, const struct plan_node *node, struct 
 	case FRESH_MQUEUE:
 		return filesystem_mount("mqueue", NULL, closed, problem);
 	default:
-		return problem_set(problem, EINVAL, "no fresh instance is known for %s", node->path);
+		return problem_set(problem, EINVAL, "no fresh instance is known for %s",
+				   node->path);
 	}
 }
 
@@ -145,8 +145,8 @@ int fresh_mount(struct view *view, const struct plan_node *node, struct problem 
 	default:
 		/* made by root, so that root owns what is in it */
 		authority_as_root(authority);
-		mount = node->fresh == FRESH_DEV ? fresh_devices(view, problem) :
-						   fresh_simple(view, node, problem);
+		mount = node->fresh == FRESH_DEV ? fresh_devices(view, problem)
+						 : fresh_simple(view, node, problem);
 		authority_mounting(authority);
 		return mount;
 	}

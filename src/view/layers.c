@@ -58,7 +58,8 @@ static bool is_mount_root(int opened)
 {
 	struct statx status;
 
-	return statx(opened, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &status) == 0 &&
+	return statx(opened, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &status) ==
+		       0 &&
 	       (status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
@@ -70,7 +71,8 @@ static int open_lower(struct view *view, const char *path, struct problem *probl
 	if (opened < 0)
 		return opened;
 	if (!is_mount_root(opened))
-		return problem_set(problem, ESTALE, "%s is no longer a mount point; try again", path);
+		return problem_set(problem, ESTALE, "%s is no longer a mount point; try again",
+				   path);
 	if (view->idmap < 0)
 		return descriptor_take(&opened);
 	clone = open_tree(opened, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -253,8 +255,8 @@ static int new_context(struct view *view, struct layers *layers, struct problem 
 		return context;
 	descriptor_close(&context);
 	return problem_set(problem, -error, "cannot configure an overlay: %s%s", strerror(-error),
-			   error == -ENODEV ? "; this kernel lacks overlayfs (modprobe overlay)" :
-					      "");
+			   error == -ENODEV ? "; this kernel lacks overlayfs (modprobe overlay)"
+					    : "");
 }
 
 int layer_overlay(struct view *view, const struct plan_node *node, struct problem *problem)
@@ -267,9 +269,9 @@ int layer_overlay(struct view *view, const struct plan_node *node, struct proble
 	if (!context) {
 		context = new_context(view, &layers, problem);
 		snprintf(what, sizeof(what), "the overlay of %s", node->path);
-		mount = context < 0 ? context :
-				      filesystem_create(context, layer_attributes(node), what,
-							problem);
+		mount = context < 0
+				? context
+				: filesystem_create(context, layer_attributes(node), what, problem);
 	} else {
 		mount = context;
 	}
@@ -319,8 +321,9 @@ int layer_store_directory(struct view *view, const char *name, mode_t mode, uid_
 	if (!error) {
 		clone = open_tree(directory, "",
 				  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		error = clone < 0 ? -errno :
-				    filesystem_restrict(clone, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		error = clone < 0
+				? -errno
+				: filesystem_restrict(clone, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	}
 	authority_mounting(view->authority);
 	if (!error)

@@ -22,13 +22,13 @@
 
 /* File systems that answer from this machine alone. Everything else may hang. */
 static const char *const local[] = {
-	"ext2",	    "ext3",    "ext4",	   "xfs",      "btrfs",	  "tmpfs",	 "ramfs",
-	"overlay",  "squashfs", "erofs",   "iso9660",  "udf",	  "vfat",	 "exfat",
-	"msdos",    "ntfs",    "ntfs3",	   "f2fs",     "jfs",	  "reiserfs",	 "zfs",
-	"bcachefs", "nilfs2",  "proc",	   "sysfs",    "devtmpfs", "devpts",	 "mqueue",
-	"cgroup",   "cgroup2", "debugfs",  "tracefs",  "bpf",	  "securityfs",	 "pstore",
-	"configfs", "nsfs",    "hugetlbfs", "efivarfs", "fusectl", "binfmt_misc", "rpc_pipefs",
-	"selinuxfs", "cramfs", "minix",
+	"ext2",	     "ext3",	 "ext4",      "xfs",	  "btrfs",    "tmpfs",	     "ramfs",
+	"overlay",   "squashfs", "erofs",     "iso9660",  "udf",      "vfat",	     "exfat",
+	"msdos",     "ntfs",	 "ntfs3",     "f2fs",	  "jfs",      "reiserfs",    "zfs",
+	"bcachefs",  "nilfs2",	 "proc",      "sysfs",	  "devtmpfs", "devpts",	     "mqueue",
+	"cgroup",    "cgroup2",	 "debugfs",   "tracefs",  "bpf",      "securityfs",  "pstore",
+	"configfs",  "nsfs",	 "hugetlbfs", "efivarfs", "fusectl",  "binfmt_misc", "rpc_pipefs",
+	"selinuxfs", "cramfs",	 "minix",
 };
 
 bool survey_type_may_hang(const char *type)
@@ -48,8 +48,8 @@ bool survey_type_may_hang(const char *type)
 static bool can_idmap(const char *path, int user_namespace)
 {
 	static int left;
-	int clone = open_tree(AT_FDCWD, path,
-			      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT);
+	int clone =
+		open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_NO_AUTOMOUNT);
 	bool can = clone >= 0 && filesystem_idmap(clone, user_namespace) == 0;
 
 	if (clone >= 0 && ++left > CLONES_LEFT)
@@ -90,8 +90,8 @@ static void look_at(struct mount_entry *mount, int user_namespace)
 }
 
 /*
- * autofs is never opened: that would mount what lies behind it. Another user's server is never asked:
- * it is covered whatever it says.
+ * autofs is never opened: that would mount what lies behind it. Another user's server is never
+ * asked: it is covered whatever it says.
  */
 static bool to_look_at(const struct mount_entry *mount, uid_t uid)
 {
@@ -122,8 +122,8 @@ static _Noreturn void look_in_child(struct mount_entry *mount, struct mount_fact
 	gid_t gid = getegid();
 
 	/*
-	 * A request that is in a server's hands outlives even SIGKILL: such a child must hold nothing
-	 * that anybody waits for. Only what is kept here stays open.
+	 * A request that is in a server's hands outlives even SIGKILL: such a child must hold
+	 * nothing that anybody waits for. Only what is kept here stays open.
 	 */
 	dup2(alive, 0);
 	dup2(alive, 1);

@@ -18,10 +18,8 @@ static const struct {
 	unsigned attribute;
 	const char *word;
 } words[] = {
-	{ MOUNT_ATTR_NOSUID, "nosuid" },
-	{ MOUNT_ATTR_NODEV, "nodev" },
-	{ MOUNT_ATTR_NOEXEC, "noexec" },
-	{ MOUNT_ATTR_RDONLY, "ro" },
+	{ MOUNT_ATTR_NOSUID, "nosuid" },	   { MOUNT_ATTR_NODEV, "nodev" },
+	{ MOUNT_ATTR_NOEXEC, "noexec" },	   { MOUNT_ATTR_RDONLY, "ro" },
 	{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
 };
 
@@ -54,7 +52,7 @@ static unsigned expected(const struct plan_node *node)
 
 static struct plan_node *find(const struct plan *plan, const char *path)
 {
-	plan_for_each_node(node, plan)
+	plan_for_each_node (node, plan)
 		if (strcmp(node->path, path) == 0)
 			return node;
 	return NULL;
@@ -75,10 +73,11 @@ static int check(const struct plan *plan, char *target, const char *options,
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		if ((expected(node) & words[i].attribute) &&
 		    !mount_has_option(options, words[i].word))
-			return problem_set(problem, EPERM,
-					   "the session's mount at %s is not %s although asked for; "
-					   "this is a fault of privexec, please report it",
-					   target, words[i].word);
+			return problem_set(
+				problem, EPERM,
+				"the session's mount at %s is not %s although asked for; "
+				"this is a fault of privexec, please report it",
+				target, words[i].word);
 	return 0;
 }
 
@@ -105,7 +104,7 @@ int view_verify(const struct plan *plan, struct problem *problem)
 		error = check(plan, target, field, problem);
 		found++;
 	}
-	plan_for_each_node(node, plan)
+	plan_for_each_node (node, plan)
 		planned++;
 	if (!error && found != planned)
 		return problem_set(problem, EPERM,
@@ -133,7 +132,7 @@ bool view_is_private(const struct plan *plan, int file)
 
 	if (!mount_id(file, "", &own))
 		return false;
-	plan_for_each_node(node, plan)
+	plan_for_each_node (node, plan)
 		if (node->kind == NODE_PASS &&
 		    (!mount_id(AT_FDCWD, node->path, &passed) || passed == own))
 			return false;

@@ -55,8 +55,9 @@ static int make_mount(struct view *view, const struct plan_node *node, struct pr
 	case NODE_SKELETON:
 		return make_skeleton(view, node, problem);
 	}
-	return problem_set(problem, EINVAL, "the plan has a node of kind \"%s\" at %s, which this "
-					    "authority does not make",
+	return problem_set(problem, EINVAL,
+			   "the plan has a node of kind \"%s\" at %s, which this "
+			   "authority does not make",
 			   node_kind_word(node->kind), node->path);
 }
 
@@ -90,13 +91,13 @@ static int make_path(const struct view *view, const char *path, bool directory)
 }
 
 /* A fresh instance, or what is in a skeleton, may need a place that is not there. */
-static int make_place(const struct view *view, const struct plan_node *node, struct problem *problem)
+static int make_place(const struct view *view, const struct plan_node *node,
+		      struct problem *problem)
 {
 	_cleanup_close_ int place = filesystem_open_path(view->root, node->path + 1);
 	int error = 0;
 
-	if (place != -ENOENT ||
-	    (node->kind != NODE_FRESH && node->parent->kind != NODE_SKELETON))
+	if (place != -ENOENT || (node->kind != NODE_FRESH && node->parent->kind != NODE_SKELETON))
 		return 0;
 	error = make_path(view, node->path + 1, node->directory);
 	if (!error)
@@ -130,8 +131,7 @@ static int build_node(struct view *view, struct plan_node *node, struct problem 
 	if (error)
 		return error;
 	mount = make_mount(view, node, &cause);
-	error = mount < 0 ? mount :
-			    filesystem_attach(mount, view->root, node->path + 1, &cause);
+	error = mount < 0 ? mount : filesystem_attach(mount, view->root, node->path + 1, &cause);
 	if (!error)
 		return 0;
 	if (node->kind == NODE_FRESH || node->kind == NODE_COVER || node->kind == NODE_SKELETON) {
@@ -198,8 +198,8 @@ static int pivot(struct view *view, struct problem *problem)
 {
 	/* the old root now lies on top of the new one, and the store perhaps on top of that */
 	if (fchdir(view->root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-	    (view->store_on_root && umount2(".", MNT_DETACH) < 0) ||
-	    umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	    (view->store_on_root && umount2(".", MNT_DETACH) < 0) || umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
 		return problem_set(problem, errno, "cannot enter the session's root: %s",
 				   strerror(errno));
 	descriptor_close(&view->root);

@@ -14,11 +14,11 @@
 struct view {
 	const struct plan *plan;
 	const struct authority *authority;
-	int store;	/* root directory of the store, attached in this namespace */
+	int store;	    /* root directory of the store, attached in this namespace */
 	bool store_on_root; /* store->on_root */
-	int idmap;	/* user namespace whose maps every lower layer gets, or -1 */
-	int root;	/* the session's root mount, once it exists */
-	unsigned layers; /* overlays made so far: names their directories in the store */
+	int idmap;	    /* user namespace whose maps every lower layer gets, or -1 */
+	int root;	    /* the session's root mount, once it exists */
+	unsigned layers;    /* overlays made so far: names their directories in the store */
 	void (*warn)(const char *text); /* tells the person */
 };
 

@@ -49,7 +49,8 @@ static void invent_facts(struct mount_table *mounts, uint8_t salt)
 			.directory = directory,
 			.idmappable = value % 3 != 0,
 			.owner = value / 32 % 2 * 1000,
-			.mode = (directory ? S_IFDIR : types[value / 64 % 2]) | (value / 128 & 0777),
+			.mode = (directory ? S_IFDIR : types[value / 64 % 2]) |
+				(value / 128 & 0777),
 		};
 	}
 }
@@ -110,14 +111,16 @@ static void check_table(const struct mount_table *mounts)
 {
 	for (size_t i = 0; i < mounts->count && i < 200; i++)
 		for (size_t before = 0; before < i; before++)
-			if (path_is_below(mounts->entries[before].target, mounts->entries[i].target))
+			if (path_is_below(mounts->entries[before].target,
+					  mounts->entries[i].target))
 				abort();
 }
 
 static void check_tree(const struct plan *plan, const struct mount_table *mounts)
 {
-	plan_for_each_node(node, plan) {
-		if (!node->reason[0] || (node->parent && !path_is_below(node->path, node->parent->path)))
+	plan_for_each_node (node, plan) {
+		if (!node->reason[0] ||
+		    (node->parent && !path_is_below(node->path, node->parent->path)))
 			abort();
 		if (node->first_child && node_hides(node) && node->fresh != FRESH_DEV &&
 		    node->fresh != FRESH_PROC)
@@ -165,8 +168,8 @@ static void plan_for(struct mount_table *mounts, uint8_t flags, uint8_t salt)
 	static const char *const proven[] = { "/usr", "/opt", "/a", NULL };
 	struct plan_entry *entries = invent_entries(mounts, salt);
 	const struct plan_facts facts = {
-		.authority = flags & WITHOUT_PRIVILEGE ? AUTHORITY_USER_NAMESPACE :
-							 AUTHORITY_CAPABILITIES,
+		.authority = flags & WITHOUT_PRIVILEGE ? AUTHORITY_USER_NAMESPACE
+						       : AUTHORITY_CAPABILITIES,
 		.user_namespaces = !(flags & NO_NAMESPACES),
 		.uid = flags & FOR_ROOT ? 0 : 1000,
 		.gid = flags & FOR_ROOT ? 0 : 1000,

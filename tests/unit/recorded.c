@@ -73,8 +73,8 @@ static void take_entry(struct recorded *recorded, const struct fact *fact)
 		mode_t mode;
 		bool writable;
 	} kinds[] = {
-		{ "dir", S_IFDIR | 0755, false },	    { "writable", S_IFDIR | 0755, true },
-		{ "file", S_IFREG | 0644, false },	    { "link", S_IFLNK | 0777, false },
+		{ "dir", S_IFDIR | 0755, false },	   { "writable", S_IFDIR | 0755, true },
+		{ "file", S_IFREG | 0644, false },	   { "link", S_IFLNK | 0777, false },
 		{ "writable-file", S_IFREG | 0644, true }, { "socket", S_IFSOCK | 0666, false },
 	};
 	struct plan_entry *entry;
@@ -218,12 +218,15 @@ static struct mount_table mounts_for_root(const struct recorded *recorded)
 	return mounts;
 }
 
-int recorded_plan(struct recorded *recorded, enum who who, const struct configuration *configuration,
-		  const struct request *request, struct plan *ret_plan, struct problem *problem)
+int recorded_plan(struct recorded *recorded, enum who who,
+		  const struct configuration *configuration, const struct request *request,
+		  struct plan *ret_plan, struct problem *problem)
 {
-	const struct request nothing = { .streams = { STREAM_PASSED, STREAM_PASSED, STREAM_TERMINAL } };
+	const struct request nothing = { .streams = { STREAM_PASSED, STREAM_PASSED,
+						      STREAM_TERMINAL } };
 	const struct plan_facts facts = {
-		.authority = who == WHO_ROOTLESS ? AUTHORITY_USER_NAMESPACE : AUTHORITY_CAPABILITIES,
+		.authority =
+			who == WHO_ROOTLESS ? AUTHORITY_USER_NAMESPACE : AUTHORITY_CAPABILITIES,
 		.user_namespaces = true,
 		.uid = who == WHO_ROOT ? 0 : USER,
 		.gid = who == WHO_ROOT ? 0 : USER,
@@ -239,8 +242,8 @@ int recorded_plan(struct recorded *recorded, enum who who, const struct configur
 	configuration_defaults(&defaults);
 	if (who == WHO_ROOT)
 		mounts = mounts_for_root(recorded);
-	r = plan_make(request ? request : &nothing, configuration ? configuration : &defaults, &mounts,
-		      &facts, ret_plan, problem);
+	r = plan_make(request ? request : &nothing, configuration ? configuration : &defaults,
+		      &mounts, &facts, ret_plan, problem);
 	if (who == WHO_ROOT)
 		free(mounts.entries); /* their texts are still the recorded ones' */
 	configuration_free(&defaults);

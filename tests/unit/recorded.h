@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Recorded machines: NAME.txt is a table in mountinfo format, NAME.facts what else the plan is told.
- * A line of facts is a word and a path, whose unusual bytes are in octal as in mountinfo, then:
+ * Recorded machines: NAME.txt is a table in mountinfo format, NAME.facts what else the plan is
+ * told. A line of facts is a word and a path, whose unusual bytes are in octal as in mountinfo,
+ * then:
  *
  *   owner PATH UID MODE        of the root of a mount; else root's and 40755
  *   file PATH UID MODE         the same where no directory is mounted
@@ -36,7 +37,8 @@ void recorded_load(const char *directory, const char *name, struct recorded *ret
 void recorded_free(struct recorded *recorded);
 
 /* Makes a plan on @recorded; @configuration and @request may be NULL for the defaults. */
-int recorded_plan(struct recorded *recorded, enum who who, const struct configuration *configuration,
-		  const struct request *request, struct plan *ret_plan, struct problem *problem);
+int recorded_plan(struct recorded *recorded, enum who who,
+		  const struct configuration *configuration, const struct request *request,
+		  struct plan *ret_plan, struct problem *problem);
 
 #endif

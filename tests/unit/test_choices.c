@@ -12,8 +12,8 @@
 
 static void a_word_and_its_value_are_one(void **state)
 {
-	const struct choice *const tables[] = { choices_store, choices_network, choices_end,
-						choices_suspend, choices_relax, choices_require };
+	const struct choice *const tables[] = { choices_store,	 choices_network, choices_end,
+						choices_suspend, choices_relax,	  choices_require };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
@@ -73,7 +73,8 @@ static void a_mask_is_printed_as_it_is_parsed(void **state)
 
 	(void)state;
 	for (unsigned bits = 0; bits < REQUIRE_RAM_SCRUB << 1; bits++) {
-		assert_ptr_equal(choice_print_list(choices_require, bits, text, sizeof(text)), text);
+		assert_ptr_equal(choice_print_list(choices_require, bits, text, sizeof(text)),
+				 text);
 		assert_true(choice_parse_list(choices_require, text, &mask, NULL, 0));
 		assert_int_equal(mask, bits);
 	}

@@ -48,8 +48,9 @@ static int make_directory(void **state)
 
 static int remove_directory(void **state)
 {
-	static const char *const names[] = { "privexec.conf",	"usr_mounts.conf", "sys_mounts.conf",
-					     "usr_mount.conf",	"sys_mount.conf",  "elsewhere",
+	static const char *const names[] = { "privexec.conf",	   "usr_mounts.conf",
+					     "sys_mounts.conf",	   "usr_mount.conf",
+					     "sys_mount.conf",	   "elsewhere",
 					     "elsewhere-directory" };
 
 	(void)state;
@@ -256,7 +257,8 @@ static void errors_of_privexec_conf_name_the_line_and_the_cure(void **state)
 			    "x11, wayland");
 	assert_main_refused("[session]\nstore = memory\nstore = memory\n",
 			    "main:3: 'store' is there twice");
-	assert_main_refused("[session]\nend = last\n[session]\nend = last\n", "main:4: 'end' is there");
+	assert_main_refused("[session]\nend = last\n[session]\nend = last\n",
+			    "main:4: 'end' is there");
 	assert_main_refused("\xef\xbb\xbf[session]\nstore = memory\n", "main:1:");
 	/* a line that begins with a blank is no continuation */
 	assert_main_refused("[session]\nstore =\n  memory\n", "main:2: '' is no value");
@@ -265,21 +267,32 @@ static void errors_of_privexec_conf_name_the_line_and_the_cure(void **state)
 static void bad_values_of_privexec_conf_are_refused(void **state)
 {
 	static const char *const lines[] = {
-		"[session]\nsize = lots\n",	   "[session]\nsize = 0\n",
-		"[session]\nsize =\n",		   "[session]\nnet = internet\n",
-		"[session]\nend = never\n",	   "[session]\nrelax = x11,\n",
-		"[session]\nrelax = everything\n", "[session]\nrequire = secrecy\n",
-		"[session]\nsuspend = yes\n",	   "[session]\ndebug = true\n",
-		"[session]\nrelax_x = 1\n",	   "[session]\nrelax_mitshm = Yes\n",
-		"[store]\ndirectory = var/lib\n",  "[store]\ndirectory = /\n",
-		"[store]\ndirectory = /a/../b\n",  "[store]\ndirectory = /a/\n",
-		"[store]\ndirectory =\n",	   "[limits]\nsessions_per_user = 0\n",
+		"[session]\nsize = lots\n",
+		"[session]\nsize = 0\n",
+		"[session]\nsize =\n",
+		"[session]\nnet = internet\n",
+		"[session]\nend = never\n",
+		"[session]\nrelax = x11,\n",
+		"[session]\nrelax = everything\n",
+		"[session]\nrequire = secrecy\n",
+		"[session]\nsuspend = yes\n",
+		"[session]\ndebug = true\n",
+		"[session]\nrelax_x = 1\n",
+		"[session]\nrelax_mitshm = Yes\n",
+		"[store]\ndirectory = var/lib\n",
+		"[store]\ndirectory = /\n",
+		"[store]\ndirectory = /a/../b\n",
+		"[store]\ndirectory = /a/\n",
+		"[store]\ndirectory =\n",
+		"[limits]\nsessions_per_user = 0\n",
 		"[limits]\nsessions_per_user = 10001\n",
 		"[limits]\nsessions_per_user = 4294967297\n",
 		"[limits]\nsessions_per_user = 3x\n",
 		"[limits]\nsessions_per_user = -3\n",
-		"[limits]\nsize_max = 5 GiB\n",	   "[limits]\nusers =\n",
-		"[limits]\nusers = alice,*\n",	   "[limits]\nusers = **\n",
+		"[limits]\nsize_max = 5 GiB\n",
+		"[limits]\nusers =\n",
+		"[limits]\nusers = alice,*\n",
+		"[limits]\nusers = **\n",
 		"[limits]\nusers = , @\n",
 	};
 
@@ -320,8 +333,9 @@ static void a_list_has_paths_in_mount_order_and_perhaps_auto(void **state)
 				   "/srv/with#sign\n"
 				   "auto\r\n"
 				   "/tmp";
-	static const char *const paths[] = { "/", "/home", "/home/alice", "/srv/with blank",
-					     "/srv/with#sign", "/tmp" };
+	static const char *const paths[] = {
+		"/", "/home", "/home/alice", "/srv/with blank", "/srv/with#sign", "/tmp"
+	};
 	static const unsigned numbers[] = { 3, 4, 5, 6, 7, 9 };
 	struct configuration configuration;
 	struct problem problem = { 0 };
@@ -486,8 +500,7 @@ static void a_mount_point_in_both_lists_is_refused(void **state)
 	only_as_root();
 	write_file("usr_mounts.conf", "/home\n/srv\n");
 	write_file("sys_mounts.conf", "/proc\n/srv\n");
-	assert_load_refused(directory,
-			    "sys_mounts.conf:2: /srv is in usr_mounts.conf:2 too");
+	assert_load_refused(directory, "sys_mounts.conf:2: /srv is in usr_mounts.conf:2 too");
 	/* but for those that are never the host's */
 	write_file("usr_mounts.conf", "/proc\n");
 	assert_loads(&configuration);
@@ -503,11 +516,13 @@ static void files_that_others_can_write_are_refused(void **state)
 	write_file("sys_mounts.conf", "auto\n");
 	for (size_t i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
 		assert_int_equal(chmod(path_of("sys_mounts.conf"), modes[i]), 0);
-		assert_load_refused(directory, "can be written by others than root; run: chmod go-w");
+		assert_load_refused(directory,
+				    "can be written by others than root; run: chmod go-w");
 	}
 	assert_int_equal(chmod(path_of("sys_mounts.conf"), 0644), 0);
 	assert_int_equal(chown(path_of("sys_mounts.conf"), 1000, 0), 0);
-	assert_load_refused(directory, "belongs to user 1000, who could change it; run: chown root");
+	assert_load_refused(directory,
+			    "belongs to user 1000, who could change it; run: chown root");
 }
 
 static void a_directory_that_others_can_write_is_refused(void **state)
@@ -579,7 +594,8 @@ static void refused_for(const char *said, const char *users, unsigned uid)
 	struct configuration configuration = { .users = (char *)users };
 	struct problem problem = { 0 };
 
-	assert_int_equal(configuration_user_allowed(&configuration, uid, NULL, 0, &problem), -EPERM);
+	assert_int_equal(configuration_user_allowed(&configuration, uid, NULL, 0, &problem),
+			 -EPERM);
 	if (!strstr(problem.text, said))
 		fail_msg("'%s' is not in: %s", said, problem.text);
 }

@@ -59,9 +59,9 @@ static void assert_refused(const char *text, const char *words)
 
 static void every_field_is_read(void **state)
 {
-	static const char text[] =
-		ROOT "42 10 0:33 /sub\\040dir /mnt/a\\134b rw,noexec shared:4 master:2 - fuse.sshfs "
-		     "me@there: rw,user_id=1000\n";
+	static const char text[] = ROOT
+		"42 10 0:33 /sub\\040dir /mnt/a\\134b rw,noexec shared:4 master:2 - fuse.sshfs "
+		"me@there: rw,user_id=1000\n";
 	struct mount_table table;
 	struct problem problem = { 0 };
 

@@ -19,7 +19,7 @@ static const char *machines;
 
 static struct plan_node *node_at(const struct plan *plan, const char *path)
 {
-	plan_for_each_node(node, plan)
+	plan_for_each_node (node, plan)
 		if (strcmp(node->path, path) == 0)
 			return node;
 	return NULL;
@@ -69,16 +69,18 @@ static void assert_sound(const struct plan *plan)
 
 	assert_non_null(plan->root);
 	assert_string_equal(plan->root->path, "/");
-	plan_for_each_node(node, plan) {
+	plan_for_each_node (node, plan) {
 		const struct plan_node *parent = node->parent;
 
 		assert_true(node->reason[0] != '\0');
 		assert_true((node->kind == NODE_FRESH) == (node->fresh != FRESH_NOT));
-		for (const struct plan_node *child = node->first_child; child; child = child->next) {
+		for (const struct plan_node *child = node->first_child; child;
+		     child = child->next) {
 			assert_ptr_equal(child->parent, node);
 			assert_true(path_is_below(child->path, node->path));
 			/* siblings do not contain one another */
-			for (const struct plan_node *other = child->next; other; other = other->next)
+			for (const struct plan_node *other = child->next; other;
+			     other = other->next)
 				assert_false(path_is_below(other->path, child->path) ||
 					     path_is_below(child->path, other->path));
 		}
@@ -481,10 +483,10 @@ static void a_runtime_directory_that_is_no_mount(void **state)
 
 static void every_plan_of_every_machine_is_sound(void **state)
 {
-	static const char *const names[] = { "automount", "btrfs",  "cgroup1", "chroot-builder",
-					     "docker",	  "kiosk",  "laptop",  "luks",
-					     "names",	  "nfs-home", "nixos", "podman-rootless",
-					     "server",	  "sshfs",  "stacked", "usb-stick",
+	static const char *const names[] = { "automount", "btrfs",    "cgroup1", "chroot-builder",
+					     "docker",	  "kiosk",    "laptop",	 "luks",
+					     "names",	  "nfs-home", "nixos",	 "podman-rootless",
+					     "server",	  "sshfs",    "stacked", "usb-stick",
 					     "wsl",	  "zfs" };
 
 	(void)state;
@@ -509,8 +511,8 @@ static void list_add(struct mount_list *list, const char *path, unsigned line)
 }
 
 static void assert_refused(const char *name, enum who who,
-			   const struct configuration *configuration,
-			   const struct request *request, int error, const char *words)
+			   const struct configuration *configuration, const struct request *request,
+			   int error, const char *words)
 {
 	struct recorded recorded;
 	struct problem problem = { 0 };
@@ -609,7 +611,8 @@ static void a_listed_mount_that_cannot_be_private_is_refused(void **state)
 		{ "laptop", "/run/user/1000/doc", "/run/user/1000 above it is the session's own",
 		  WHO_USER },
 		{ "laptop", "/sys/fs/cgroup", "/sys above it is the session's own", WHO_USER },
-		{ "kiosk", "/run/privexec/1000", "/run/privexec above it is always covered", WHO_USER },
+		{ "kiosk", "/run/privexec/1000", "/run/privexec above it is always covered",
+		  WHO_USER },
 		{ "sshfs", "/run/user/1001/gvfs", "/run/user/1001 above it is covered", WHO_USER },
 		{ "sshfs", "/run/user/1001/gvfs", "/run/user/1001 above it is covered",
 		  WHO_ROOTLESS },
@@ -721,8 +724,8 @@ static void the_request_decides_then_the_configuration(void **state)
 	configuration.debug = true;
 	recorded_load(machines, "cgroup1", &recorded);
 	request.require = REQUIRE_CLOSED;
-	assert_int_equal(recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem),
-			 0);
+	assert_int_equal(
+		recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem), 0);
 	assert_int_equal(plan.store, STORE_MEMORY);
 	assert_int_equal(plan.network, NETWORK_NONE);
 	assert_int_equal(plan.end, END_LAST);
@@ -735,8 +738,8 @@ static void the_request_decides_then_the_configuration(void **state)
 	request = (struct request){ 0 };
 	configuration.require = 0;
 	configuration.end = END_LAST;
-	assert_int_equal(recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem),
-			 0);
+	assert_int_equal(
+		recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem), 0);
 	assert_int_equal(plan.network, NETWORK_HOST);
 	assert_true(has_exit(&plan, "network"));
 	assert_int_equal(plan.end, END_LAST);
@@ -745,8 +748,8 @@ static void the_request_decides_then_the_configuration(void **state)
 
 	/* the configuration's own size gives way to its limit */
 	configuration.size_max = 6 << 20;
-	assert_int_equal(recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem),
-			 0);
+	assert_int_equal(
+		recorded_plan(&recorded, WHO_USER, &configuration, &request, &plan, &problem), 0);
 	assert_int_equal(plan.size, 6 << 20);
 	free_plan(&recorded, &plan);
 	configuration_free(&configuration);
@@ -843,14 +846,16 @@ static void without_user_namespaces_a_session_is_open(void **state)
 	assert_int_equal(plan.closing, CLOSING_NONE);
 	plan_free(&plan);
 	request.require = REQUIRE_CLOSED;
-	assert_true(plan_make(&request, &configuration, &recorded.mounts, &facts, &plan, &problem) < 0);
+	assert_true(plan_make(&request, &configuration, &recorded.mounts, &facts, &plan, &problem) <
+		    0);
 	assert_non_null(strstr(problem.text, "user namespaces are switched off"));
 	plan_free(&plan);
 	/* and without privilege there is none */
 	request.require = 0;
 	facts.authority = AUTHORITY_USER_NAMESPACE;
 	problem = (struct problem){ 0 };
-	assert_true(plan_make(&request, &configuration, &recorded.mounts, &facts, &plan, &problem) < 0);
+	assert_true(plan_make(&request, &configuration, &recorded.mounts, &facts, &plan, &problem) <
+		    0);
 	assert_non_null(strstr(problem.text, "allows no user namespaces"));
 	free_plan(&recorded, &plan);
 	configuration_free(&configuration);
@@ -911,7 +916,7 @@ static void json_says_the_same_as_the_plan(void **state)
 	assert_string_equal(text_of(object, "swap"), "never (no swap active)");
 	assert_int_equal(json_object_get_int(json_object_object_get(object, "size")), 1 << 20);
 	nodes = json_object_object_get(object, "nodes");
-	plan_for_each_node(node, &plan) {
+	plan_for_each_node (node, &plan) {
 		struct json_object *printed = json_object_array_get_idx(nodes, count++);
 
 		assert_string_equal(text_of(printed, "kind"), node_kind_word(node->kind));

@@ -57,12 +57,13 @@ static void every_key_is_read(void **state)
 	struct problem problem = { 0 };
 
 	(void)state;
-	assert_int_equal(PARSE("v=1\0store=memory\0size=1073741824\0net=none\0end=last\0"
-			       "require=no-swap,closed\0relax=x11,sound\0dry-run=1\0json=1\0debug=1\0"
-			       "name=my.session-7_\0streams=cpt\0lazy=1\0umask=0777\0"
-			       "sigign=ffffffffffffffff\0sigblk=1\0",
-			       &request, &problem),
-			 0);
+	assert_int_equal(
+		PARSE("v=1\0store=memory\0size=1073741824\0net=none\0end=last\0"
+		      "require=no-swap,closed\0relax=x11,sound\0dry-run=1\0json=1\0debug=1\0"
+		      "name=my.session-7_\0streams=cpt\0lazy=1\0umask=0777\0"
+		      "sigign=ffffffffffffffff\0sigblk=1\0",
+		      &request, &problem),
+		0);
 	assert_int_equal(request.store, STORE_MEMORY);
 	assert_int_equal(request.size, 1 << 30);
 	assert_int_equal(request.network, NETWORK_NONE);
