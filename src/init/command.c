@@ -194,14 +194,22 @@ static int begin(void *argument)
 
 /*
  * The child shares init's memory until it executes, as with vfork(2): copying it would take longer
- * than anything else it does. It only reads what is there, but for environ.
+ * than anything else it does. It only reads what is there, but for environ. Not where there is a
+ * terminal: a key could stop the child before it executes, and init with it, which nobody would
+ * then continue.
  */
 static pid_t start_child(const struct beginning *beginning)
 {
 	static char stack[128 << 10] __attribute__((aligned(16)));
+	pid_t child;
 
-	return clone(begin, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
-		     (void *)beginning);
+	if (beginning->terminal < 0)
+		return clone(begin, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+			     (void *)beginning);
+	child = fork();
+	if (child == 0)
+		begin((void *)beginning);
+	return child;
 }
 
 int command_start(struct command *command, const struct init_context *context, int terminal,
