@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <limits.h>
-#include <libmount/libmount.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +15,7 @@
 #define MOUNT_LINE_SIZE (64 << 10)
 #define MOUNT_TABLE_MEBIBYTES 64
 
-/* Skips a number that is followed by @end. Nine digits fit libmount's int. NULL if there is none.
- */
+/* Skips a number of at most nine digits that is followed by @end. NULL if there is none. */
 static const char *skip_number(const char *text, char end)
 {
 	size_t length = text ? strspn(text, "0123456789") : 0;
@@ -26,8 +24,8 @@ static const char *skip_number(const char *text, char end)
 }
 
 /*
- * Does @line begin as mountinfo does: "27 1 254:0 /"? libmount takes a table for fstab when its
- * first line looks so, skips comments, and lets numbers overflow; none of that may happen here.
+ * Does @line begin as mountinfo does: "27 1 254:0 /"? A line that the kernel would not write is an
+ * error, never skipped: what is mounted there would show in the session.
  */
 static bool line_is_mountinfo(const char *line)
 {
@@ -36,60 +34,6 @@ static bool line_is_mountinfo(const char *line)
 	line = skip_number(line, ':');
 	line = skip_number(line, ' ');
 	return line != NULL;
-}
-
-/* A table as text, every line of which was checked. */
-struct table_text {
-	char *bytes;
-	size_t size;
-	unsigned lines;
-};
-
-/* Checks every line of @stream and copies it; the bytes of *ret_text are the caller's to free. */
-static int read_lines(FILE *stream, const char *name, struct table_text *ret_text,
-		      struct problem *problem)
-{
-	struct line_reader reader = { stream, name, 0 };
-	_cleanup_free_ char *line = malloc(MOUNT_LINE_SIZE);
-	_cleanup_free_ char *text = NULL;
-	_cleanup_file_ FILE *copy = NULL;
-	size_t size = 0, total = 0;
-	int r;
-
-	copy = open_memstream(&text, &size);
-	if (!line || !copy)
-		return problem_set(problem, ENOMEM, "no memory to read %s", name);
-	while ((r = line_reader_next(&reader, line, MOUNT_LINE_SIZE, problem)) > 0) {
-		total += strlen(line) + 1;
-		if (!line_is_mountinfo(line))
-			return problem_set(problem, EINVAL,
-					   "%s:%u: this is not a line of mountinfo", name,
-					   reader.line);
-		if (reader.line > MOUNTS_MAX || total > (size_t)MOUNT_TABLE_MEBIBYTES << 20)
-			return problem_set(problem, E2BIG,
-					   "%s has more than %d mounts or %d MiB; unmount some",
-					   name, MOUNTS_MAX, MOUNT_TABLE_MEBIBYTES);
-		if (fprintf(copy, "%s\n", line) < 0)
-			return problem_set(problem, ENOMEM, "no memory to read %s", name);
-	}
-	if (r < 0)
-		return r;
-	r = fclose(copy);
-	copy = NULL;
-	if (r != 0 || !text)
-		return problem_set(problem, ENOMEM, "no memory to read %s", name);
-	*ret_text = (struct table_text){ text, size, reader.line };
-	text = NULL;
-	return 0;
-}
-
-/* libmount calls this for a line that it cannot parse; a negative value makes it stop. */
-static int refuse_line(struct libmnt_table *table, const char *name, int line)
-{
-	(void)table;
-	(void)name;
-	(void)line;
-	return -EINVAL;
 }
 
 static void entry_free(struct mount_entry *entry)
@@ -103,40 +47,89 @@ static void entry_free(struct mount_entry *entry)
 	*entry = (struct mount_entry){ 0 };
 }
 
-/* A copy of @text, or of an empty text in its place: options and source may be missing. */
-static char *copy_text(const char *text)
+/* The byte that @text, "\\040" or the like, stands for; 0 for what the kernel does not write. */
+static char escaped_byte(const char *text)
 {
-	return strdup(text ? text : "");
+	unsigned byte = 0;
+
+	for (int digit = 1; digit <= 3; digit++) {
+		if (text[digit] < '0' || text[digit] > '7')
+			return '\0';
+		byte = byte * 8 + (unsigned)(text[digit] - '0');
+	}
+	return byte > 0xff ? '\0' : (char)byte;
+}
+
+/* Replaces such in place. What else begins with a backslash stays; false if there was any. */
+static bool unescape(char *text)
+{
+	char *to = text;
+	bool good = true;
+
+	for (; *text; text++) {
+		char byte = *text == '\\' ? escaped_byte(text) : *text;
+
+		if (*text == '\\' && byte)
+			text += 3;
+		good = good && byte;
+		*to++ = byte ? byte : *text;
+	}
+	*to = '\0';
+	return good;
+}
+
+/* The fields of a line that are of use, in it. */
+struct line_fields {
+	char *id, *parent, *root, *target, *options, *type, *source, *fs_options;
+};
+
+/* "27 1 254:0 /root /target options [tag ...] - type source fs-options" */
+static bool split_line(char *line, struct line_fields *ret_fields)
+{
+	struct line_fields fields = { .id = strsep(&line, " ") };
+	char *tag;
+
+	fields.parent = strsep(&line, " ");
+	strsep(&line, " "); /* the device */
+	fields.root = strsep(&line, " ");
+	fields.target = strsep(&line, " ");
+	fields.options = strsep(&line, " ");
+	while ((tag = strsep(&line, " ")) && strcmp(tag, "-") != 0)
+		;
+	fields.type = strsep(&line, " ");
+	fields.source = strsep(&line, " ");
+	fields.fs_options = line;
+	if (line)
+		unescape(line); /* file systems print what they like: nothing is asked of it */
+	*ret_fields = fields;
+	return fields.options && fields.type && *fields.type && fields.source && *fields.options &&
+	       *fields.root && unescape(fields.root) && unescape(fields.target) &&
+	       unescape(fields.type) && unescape(fields.source);
 }
 
 /* Returns 1, or 0 when the mount point was deleted, or a negative errno. */
-static int entry_fill(struct libmnt_fs *fs, const char *name, struct mount_entry *entry,
+static int entry_fill(const struct line_fields *fields, const char *name, struct mount_entry *entry,
 		      struct problem *problem)
 {
 	static const char deleted[] = "//deleted";
-	const char *target = mnt_fs_get_target(fs);
-	const char *type = mnt_fs_get_fstype(fs);
-	size_t length = target ? strlen(target) : 0;
+	size_t length = strlen(fields->target);
 
-	if (!target || !type || !mnt_fs_get_root(fs))
-		return problem_set(problem, EINVAL, "%s has a mount without a %s", name,
-				   !target ? "mount point" : "type or root");
 	/* the kernel's mark for a mount point that no path leads to any more */
 	if (length >= sizeof(deleted) &&
-	    strcmp(target + length - (sizeof(deleted) - 1), deleted) == 0)
+	    strcmp(fields->target + length - (sizeof(deleted) - 1), deleted) == 0)
 		return 0;
-	if (!path_is_normal(target))
+	if (!path_is_normal(fields->target))
 		return problem_set(problem, EINVAL, "%s has a mount point that is no path: %.100s",
-				   name, target);
+				   name, fields->target);
 	*entry = (struct mount_entry){
-		.id = (uint64_t)mnt_fs_get_id(fs),
-		.parent = (uint64_t)mnt_fs_get_parent_id(fs),
-		.root = copy_text(mnt_fs_get_root(fs)),
-		.target = copy_text(target),
-		.type = copy_text(type),
-		.source = copy_text(mnt_fs_get_source(fs)),
-		.options = copy_text(mnt_fs_get_vfs_options(fs)),
-		.fs_options = copy_text(mnt_fs_get_fs_options(fs)),
+		.id = strtoull(fields->id, NULL, 10),
+		.parent = strtoull(fields->parent, NULL, 10),
+		.root = strdup(fields->root),
+		.target = strdup(fields->target),
+		.type = strdup(fields->type),
+		.source = strdup(fields->source),
+		.options = strdup(fields->options),
+		.fs_options = strdup(fields->fs_options ? fields->fs_options : ""),
 	};
 	if (entry->root && entry->target && entry->type && entry->source && entry->options &&
 	    entry->fs_options)
@@ -145,53 +138,61 @@ static int entry_fill(struct libmnt_fs *fs, const char *name, struct mount_entry
 	return problem_set(problem, ENOMEM, "no memory to read %s", name);
 }
 
-/* Takes every mount of @parsed into @table, whether it can be seen or not. */
-static int take_entries(struct libmnt_table *parsed, const char *name, struct mount_table *table,
-			struct problem *problem)
+/* Room for one more entry. */
+static bool grow(struct mount_table *table, size_t *room)
 {
-	struct libmnt_iter *iterator = mnt_new_iter(MNT_ITER_FORWARD);
-	struct libmnt_fs *fs;
-	int r = 0;
+	struct mount_entry *entries;
 
-	table->entries = calloc((size_t)mnt_table_get_nents(parsed) + 1, sizeof(*table->entries));
-	if (!iterator || !table->entries)
-		r = problem_set(problem, ENOMEM, "no memory to read %s", name);
-	while (r == 0 && mnt_table_next_fs(parsed, iterator, &fs) == 0) {
-		r = entry_fill(fs, name, &table->entries[table->count], problem);
-		if (r > 0) {
-			table->count++;
-			r = 0;
-		}
-	}
-	mnt_free_iter(iterator);
-	return r;
+	if (table->count < *room)
+		return true;
+	*room = *room ? 2 * *room : 64;
+	entries = realloc(table->entries, *room * sizeof(*entries));
+	if (entries)
+		table->entries = entries;
+	return entries != NULL;
 }
 
-/* Parses @text with libmount into @table. */
-static int parse_text(const struct table_text *text, const char *name, struct mount_table *table,
-		      struct problem *problem)
+static int take_line(char *line, const struct line_reader *reader, struct mount_table *table,
+		     struct problem *problem)
 {
-	struct libmnt_table *parsed = mnt_new_table();
-	FILE *stream = fmemopen(text->bytes, text->size, "r");
+	struct line_fields fields;
 	int r;
 
-	if (!parsed || !stream) {
-		r = problem_set(problem, ENOMEM, "no memory to read %s", name);
-	} else {
-		mnt_table_set_parser_errcb(parsed, refuse_line);
-		r = mnt_table_parse_stream(parsed, stream, name);
-		if (r != 0)
-			r = problem_set(problem, EINVAL, "a line of %s cannot be understood", name);
-		/* libmount can lose a line for want of memory; what is mounted there would show */
-		else if ((unsigned)mnt_table_get_nents(parsed) != text->lines)
-			r = problem_set(problem, EIO, "%s has %u lines of which %d were read", name,
-					text->lines, mnt_table_get_nents(parsed));
-		else
-			r = take_entries(parsed, name, table, problem);
+	if (!line_is_mountinfo(line))
+		return problem_set(problem, EINVAL, "%s:%u: this is not a line of mountinfo",
+				   reader->name, reader->line);
+	if (!split_line(line, &fields))
+		return problem_set(problem, EINVAL, "%s:%u: a line that cannot be understood",
+				   reader->name, reader->line);
+	r = entry_fill(&fields, reader->name, &table->entries[table->count], problem);
+	if (r > 0)
+		table->count++;
+	return r < 0 ? r : 0;
+}
+
+/* Takes every mount of @stream into @table, whether it can be seen or not. */
+static int read_lines(FILE *stream, const char *name, struct mount_table *table,
+		      struct problem *problem)
+{
+	struct line_reader reader = { stream, name, 0 };
+	_cleanup_free_ char *line = malloc(MOUNT_LINE_SIZE);
+	size_t total = 0, room = 0;
+	int r;
+
+	if (!line)
+		return problem_set(problem, ENOMEM, "no memory to read %s", name);
+	while ((r = line_reader_next(&reader, line, MOUNT_LINE_SIZE, problem)) > 0) {
+		total += strlen(line) + 1;
+		if (reader.line > MOUNTS_MAX || total > (size_t)MOUNT_TABLE_MEBIBYTES << 20)
+			return problem_set(problem, E2BIG,
+					   "%s has more than %d mounts or %d MiB; unmount some",
+					   name, MOUNTS_MAX, MOUNT_TABLE_MEBIBYTES);
+		if (!grow(table, &room))
+			return problem_set(problem, ENOMEM, "no memory to read %s", name);
+		r = take_line(line, &reader, table, problem);
+		if (r < 0)
+			return r;
 	}
-	if (stream)
-		fclose(stream);
-	mnt_unref_table(parsed);
 	return r;
 }
 
@@ -224,15 +225,8 @@ int mount_table_read(FILE *stream, const char *name, struct mount_table *ret_tab
 		     struct problem *problem)
 {
 	struct mount_table table = { 0 };
-	struct table_text text = { 0 };
-	int r;
+	int r = read_lines(stream, name, &table, problem);
 
-	r = read_lines(stream, name, &text, problem);
-	if (r < 0)
-		return r;
-	if (text.lines > 0)
-		r = parse_text(&text, name, &table, problem);
-	free(text.bytes);
 	if (r == 0)
 		r = keep_visible(&table, problem);
 	if (r < 0) {
