@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -93,4 +94,18 @@ int descriptor_fill_standard(void)
 			return -errno;
 	}
 	return closed;
+}
+
+int descriptor_open_trusted(int parent, const char *name)
+{
+	struct stat status;
+	int directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (directory < 0)
+		return -errno;
+	if (fstat(directory, &status) == 0 && status.st_uid == 0 &&
+	    !(status.st_mode & (S_IWGRP | S_IWOTH)))
+		return directory;
+	close(directory);
+	return -EPERM;
 }

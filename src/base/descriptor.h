@@ -29,4 +29,10 @@ int descriptor_write_file(int directory, const char *path, const char *text);
  * that were closed (bit 0 for descriptor 0), or a negative errno. */
 int descriptor_fill_standard(void);
 
+/*
+ * Opens the directory @name below @parent for listing, if it is no link, root's, and writable by
+ * nobody else. A descriptor, or a negative errno (-EPERM where that is not so).
+ */
+int descriptor_open_trusted(int parent, const char *name);
+
 #endif

@@ -24,22 +24,12 @@
 /* Every file that a session's directory may hold. */
 static const char *const files[] = { "promise", "cgroup", "state.json", "keeper" };
 
-/* Opens directory @name, which must be root's and writable by nobody else; makes it if missing. */
+/* Opens directory @name, which must be root's alone; makes it if missing. */
 static int open_directory(int parent, const char *name, mode_t mode)
 {
-	struct stat status;
-	int directory;
-
 	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
 		return -errno;
-	directory = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (directory < 0)
-		return -errno;
-	if (fstat(directory, &status) < 0 || status.st_uid != 0 || (status.st_mode & 022)) {
-		close(directory);
-		return -EPERM;
-	}
-	return directory;
+	return descriptor_open_trusted(parent, name);
 }
 
 static int take_lock(int root)

@@ -60,8 +60,7 @@ static char escaped_byte(const char *text)
 	return byte > 0xff ? '\0' : (char)byte;
 }
 
-/* Replaces such in place. What else begins with a backslash stays; false if there was any. */
-static bool unescape(char *text)
+bool mountinfo_unescape(char *text)
 {
 	char *to = text;
 	bool good = true;
@@ -100,11 +99,13 @@ static bool split_line(char *line, struct line_fields *ret_fields)
 	fields.source = strsep(&line, " ");
 	fields.fs_options = line;
 	if (line)
-		unescape(line); /* file systems print what they like: nothing is asked of it */
+		mountinfo_unescape(
+			line); /* file systems print what they like: nothing is asked of it */
 	*ret_fields = fields;
 	return fields.options && fields.type && *fields.type && fields.source && *fields.options &&
-	       *fields.root && unescape(fields.root) && unescape(fields.target) &&
-	       unescape(fields.type) && unescape(fields.source);
+	       *fields.root && mountinfo_unescape(fields.root) &&
+	       mountinfo_unescape(fields.target) && mountinfo_unescape(fields.type) &&
+	       mountinfo_unescape(fields.source);
 }
 
 /* Returns 1, or 0 when the mount point was deleted, or a negative errno. */

@@ -59,6 +59,12 @@ int mount_table_read(FILE *stream, const char *name, struct mount_table *ret_tab
 
 void mount_table_free(struct mount_table *table);
 
+/*
+ * Replaces in place what mountinfo escapes ("\040" for a blank). What else begins with a backslash
+ * stays; returns false if there was any.
+ */
+bool mountinfo_unescape(char *text);
+
 /* Is @word one of the comma-separated @options? Also matches "word=value". */
 bool mount_has_option(const char *options, const char *word);
 

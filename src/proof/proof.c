@@ -86,22 +86,11 @@ static void record_name(const char *path, char name[20])
 
 static int open_records(bool make)
 {
-	struct stat status;
-	int directory;
-
 	if (make) {
 		mkdir(STATE_DIRECTORY, 0711);
 		mkdir(STATE_DIRECTORY "/proofs", 0755);
 	}
-	directory =
-		open(STATE_DIRECTORY "/proofs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (directory < 0)
-		return -errno;
-	if (fstat(directory, &status) < 0 || status.st_uid != 0 || (status.st_mode & 022)) {
-		close(directory);
-		return -EPERM;
-	}
-	return directory;
+	return descriptor_open_trusted(AT_FDCWD, STATE_DIRECTORY "/proofs");
 }
 
 static int write_record(const char *path, const char *text)

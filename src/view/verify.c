@@ -23,24 +23,6 @@ static const struct {
 	{ MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow" },
 };
 
-/* Replaces mountinfo's "\040" and the like in place. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; from++) {
-		unsigned byte;
-
-		if (from[0] == '\\' && sscanf(from + 1, "%3o", &byte) == 1) {
-			*to++ = (char)byte;
-			from += 3;
-		} else {
-			*to++ = *from;
-		}
-	}
-	*to = '\0';
-}
-
 static unsigned expected(const struct plan_node *node)
 {
 	if (node->fresh == FRESH_DEV || node->fresh == FRESH_DEVPTS)
@@ -63,7 +45,7 @@ static int check(const struct plan *plan, char *target, const char *options,
 {
 	const struct plan_node *node;
 
-	unescape(target);
+	mountinfo_unescape(target);
 	node = find(plan, target);
 	if (!node)
 		return problem_set(problem, EPERM,
