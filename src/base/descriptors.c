@@ -15,7 +15,7 @@ static int compare(const void *left, const void *right)
 
 int descriptors_keep_only(const int *keep, size_t count)
 {
-	int sorted[KEEP_MAX];
+	int sorted[KEEP_MAX] = { 0 };
 	unsigned next = 3;
 
 	if (count > KEEP_MAX)

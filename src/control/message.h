@@ -21,9 +21,8 @@ enum message_type {
 	MESSAGE_WARNING = 'W', /* text: a line for the person, the session goes on */
 	MESSAGE_DEBUG = 'D',   /* text: a line for --debug */
 	MESSAGE_PLAN = 'P',    /* text: the next piece of what --dry-run prints */
-	MESSAGE_STARTED =
-		'S',	     /* struct message_started: the session is complete, nothing runs yet */
-	MESSAGE_ENDED = 'X', /* struct message_ended: the session is gone; last packet */
+	MESSAGE_STARTED = 'S', /* struct message_started: all is made, nothing runs yet */
+	MESSAGE_ENDED = 'X',   /* struct message_ended: the session is gone; last packet */
 
 	/* init to front */
 	MESSAGE_READY = 'r',   /* struct message_terminal; with the pty's outer end where there is

@@ -546,6 +546,12 @@ def test_control_z_during_the_start_is_not_lost(shell):
         shell.type("fg\n")
         shell.expect(r"fg\r\n.*?\r\n")
         find(shell, "sleep")
+        # in the moment of being continued a session may lose a key (privexec(7), KNOWN ISSUES); what
+        # is claimed here is that control-Z is not
         shell.type("\x03")
-        shell.expect(re.escape(PROMPT))
+        try:
+            shell.expect(re.escape(PROMPT), 3)
+        except AssertionError:
+            shell.type("\x03")
+            shell.expect(re.escape(PROMPT))
         assert shell.run("echo $?") == "130\r\n"
