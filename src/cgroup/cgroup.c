@@ -99,10 +99,9 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	if (cgroup->parent < 0 && strcmp(cgroup->caller, "/") != 0) {
 		/* whatever limits the caller limits the session too: below the caller's own */
 		parent = cgroup->caller + 1;
-		cgroup->parent = openat(cgroup->root, parent,
-					O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		cgroup->parent = open_directory(cgroup->root, parent);
 		if (cgroup->parent < 0)
-			return -errno;
+			return cgroup->parent;
 	}
 	if (cgroup->parent < 0) {
 		parent = "privexec";

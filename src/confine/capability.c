@@ -32,14 +32,6 @@ int capability_set(uint64_t effective, uint64_t permitted)
 	return 0;
 }
 
-int capability_raise(uint64_t effective)
-{
-	uint64_t unused, permitted;
-	int error = capability_get(&unused, &permitted);
-
-	return error ? error : capability_set(effective, permitted);
-}
-
 int capability_bound(uint64_t keep)
 {
 	for (int capability = 0; capability < 64; capability++) {

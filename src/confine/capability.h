@@ -12,9 +12,6 @@
 int capability_get(uint64_t *ret_effective, uint64_t *ret_permitted);
 int capability_set(uint64_t effective, uint64_t permitted);
 
-/* Sets the effective set alone; @effective must be permitted. */
-int capability_raise(uint64_t effective);
-
 /* Removes all but @keep from the bounding set. Needs CAP_SETPCAP in the user namespace. */
 int capability_bound(uint64_t keep);
 

@@ -11,10 +11,10 @@
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -23,15 +23,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fcntl.h>
-
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "confine/confine.h"
 #include "control/channel.h"
 #include "exits/streams.h"
 #include "init/init.h"
-#include "base/descriptors.h"
 #include "keeper/process.h"
 #include "keeper/session.h"
 #include "store/budget.h"
@@ -467,13 +465,12 @@ int session_await(struct session *session, struct problem *problem)
 	}
 	if (!error)
 		error = serve_inside(session, INIT_READY, limit, problem);
+	if (error)
+		return error;
+	session_say(session, MESSAGE_DEBUG, "closed and confined");
 	/* what the view itself takes is not the session's doing */
-	if (!error)
-		session_say(session, MESSAGE_DEBUG, "closed and confined");
-	if (!error)
-		error = store_usage(session->store.directory, &session->store.bytes_empty,
-				    &session->store.files_empty);
-	return error;
+	return store_usage(session->store.directory, &session->store.bytes_empty,
+			   &session->store.files_empty);
 }
 
 int session_assemble(struct session *session, struct problem *problem)

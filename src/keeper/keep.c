@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -17,10 +16,10 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/descriptors.h"
 #include "confine/capability.h"
 #include "control/channel.h"
 #include "init/init.h"
-#include "base/descriptors.h"
 #include "keeper/filter.h"
 #include "keeper/process.h"
 #include "keeper/session.h"

@@ -3,7 +3,7 @@
 and the limits on their number hold.
 
 Where memory is promised, sessions run in a mount namespace with a /run/privexec of its own, so that
-they compete with nobody else's sessions, and (with cgroup v1) in a memory control group of 3 GiB, which
+they compete with nobody else's sessions, and (with cgroup v1) in a memory control group of 6 GiB, which
 is what they then find available: the kernel enforces it, so a promise that cannot be kept would show
 as a process killed for want of memory.
 """
@@ -24,7 +24,7 @@ import machine
 from livesession import Session, alive
 from room import OWN_SHM, Room, show
 
-GROUP_BYTES = 3 << 30
+GROUP_BYTES = 6 << 30
 MIB = 1 << 20
 
 # What each of twenty sessions does: leaves its token everywhere, starts a process that is named by it,

@@ -19,23 +19,9 @@ import pytest
 import machine
 import world
 from work import Worker
+from workers import _root, _user, _worker  # pylint: disable=unused-import
 
 HERE = Path(__file__).resolve().parent
-
-
-@pytest.fixture(name="user", scope="module")
-def _user(installed, alice):
-    return Worker(installed, alice)
-
-
-@pytest.fixture(name="root", scope="module")
-def _root(privexec):
-    return Worker(privexec)
-
-
-@pytest.fixture(name="worker", params=["user", "root"])
-def _worker(request):
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(name="directory")

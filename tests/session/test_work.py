@@ -15,25 +15,11 @@ import pytest
 
 import machine
 import trees
-from work import Worker, history, same_work, unpack_source
+from work import history, same_work, unpack_source
+from workers import _root, _user, _worker  # pylint: disable=unused-import
 
 HERE = Path(__file__).resolve().parent
 GAMES = 60  # a group of every Debian system that no worker is in
-
-
-@pytest.fixture(name="user", scope="module")
-def _user(installed, alice):
-    return Worker(installed, alice)
-
-
-@pytest.fixture(name="root", scope="module")
-def _root(privexec):
-    return Worker(privexec)
-
-
-@pytest.fixture(name="worker", params=["user", "root"])
-def _worker(request):
-    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(name="place")
