@@ -212,7 +212,7 @@ static int write_literal(struct writer *writer, const struct record *record)
 
 static int write_series(struct writer *writer, const struct record *record)
 {
-	uint32_t word[WIDTH_MOST], step[WIDTH_MOST], place = 0;
+	uint32_t word[WIDTH_MOST] = { 0 }, step[WIDTH_MOST] = { 0 }, place = 0;
 
 	for (uint32_t i = 0; i < record->width; i++) {
 		word[i] = get_le32(record->payload + i * 4);
