@@ -4,6 +4,8 @@
 #   make                      build build/privexec and build/privexec-keeper
 #   make run [CMD='...']      install what the build needs, build, run CMD (else a shell) privately
 #   make check                install what the tests need, build, run every test
+#   make vm-check             run the suites on Debian's own kernels, in virtual machines
+#   make vm-shell [KERNEL=6.12]        a shell in such a machine
 #   make install [prefix=/usr/local] [sysconfdir=/etc] [DESTDIR=]      make uninstall, likewise
 #   make bench, make soak     measure; what takes hours (docs/soak.md)
 #   make lint, make sanitize  read the sources; unit tests under the sanitizers
@@ -13,9 +15,10 @@ BUILD ?= build
 prefix ?= /usr/local
 sysconfdir ?= /etc
 DESTDIR ?=
+KERNEL ?= 6.1
 places = --prefix=$(prefix) --sysconfdir=$(sysconfdir)
 
-.PHONY: all run check install uninstall bench soak lint sanitize clean
+.PHONY: all run check vm-check vm-shell install uninstall bench soak lint sanitize clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -30,8 +33,16 @@ run:
 	if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
 
 check:
-	@tools/install-dependencies build check lint
+	@tools/install-dependencies build check vm lint
 	@tests/run
+
+vm-check:
+	@tools/install-dependencies build check vm
+	@tests/vm/vm check
+
+vm-shell:
+	@tools/install-dependencies build check vm
+	@tests/vm/vm shell --kernel '$(KERNEL)'
 
 # Not `meson configure`: it leaves `meson introspect` with the old prefix, and takes sysconfdir back.
 install: $(BUILD)/build.ninja

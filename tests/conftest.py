@@ -103,16 +103,23 @@ def installation():
     for stale in Path("/usr/local/lib").glob("privexec-test-*-*"):  # of runs that were killed
         if not Path("/proc", stale.name.split("-")[2]).exists():
             shutil.rmtree(stale, ignore_errors=True)
-    prefix = Path(tempfile.mkdtemp(prefix=f"privexec-test-{os.getpid()}-", dir="/usr/local/lib"))
-    prefix.chmod(0o755)
-    build = machine.ROOT / "build-installed"
+    ready = os.environ.get("PRIVEXEC_INSTALLED_BUILD")  # DIRECTORY:PREFIX, built elsewhere (tests/vm)
+    if ready:
+        build, _, prefix = ready.partition(":")
+        prefix = Path(prefix)
+        prefix.mkdir(mode=0o755)
+    else:
+        prefix = Path(tempfile.mkdtemp(prefix=f"privexec-test-{os.getpid()}-", dir="/usr/local/lib"))
+        prefix.chmod(0o755)
+        build = machine.ROOT / "build-installed"
     try:
         with open(machine.ROOT / "tests" / "conftest.py", encoding="utf-8") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one build directory, perhaps several test runs
-            again = ["--reconfigure"] if (build / "build.ninja").exists() else []
-            _meson("setup", *again, "--prefix", prefix, "--sysconfdir", prefix / "etc",
-                   "-Dwerror=false", build)
-            _meson("compile", "-C", build)
+            if not ready:
+                again = ["--reconfigure"] if (build / "build.ninja").exists() else []
+                _meson("setup", *again, "--prefix", prefix, "--sysconfdir", prefix / "etc",
+                       "-Dwerror=false", build)
+                _meson("compile", "-C", build)
             _meson("install", "--no-rebuild", "-C", build, "--tags", "runtime,configuration")
         yield Installation(str(prefix / "bin/privexec"),
                            str(prefix / "libexec/privexec/privexec-keeper"),

@@ -18,26 +18,29 @@ STATE = Path("/run/privexec")
 STORES = Path("/var/lib/privexec")
 USERS_LOCK = Path("/run/lock/privexec-tests-users")
 USER_COMMENT = "for the tests of privexec"
+# By how much all limits of time are longer than on a machine of iron (tests/vm: emulated processors).
+# What a test claims about time in relation to something else stays what it is.
+SLOWNESS = float(os.environ.get("PRIVEXEC_TESTS_SLOWNESS", "1"))
 
 
 # --- commands ---------------------------------------------------------------------------------
 
 def run(argv, *, timeout=30, input=None, **options):
     """Runs @argv to its end and returns a CompletedProcess with text in stdout and stderr. Standard
-    input is empty unless @input is given. After @timeout seconds the command is killed and
-    subprocess.TimeoutExpired raised."""
+    input is empty unless @input is given. After @timeout seconds (times SLOWNESS, here as everywhere)
+    the command is killed and subprocess.TimeoutExpired raised."""
     options.setdefault("stdout", subprocess.PIPE)
     options.setdefault("stderr", subprocess.PIPE)
     options.setdefault("text", True)
     if input is None:
         options.setdefault("stdin", subprocess.DEVNULL)
-    return subprocess.run([str(a) for a in argv], timeout=timeout, input=input, **options)
+    return subprocess.run([str(a) for a in argv], timeout=timeout * SLOWNESS, input=input, **options)
 
 
 def wait_until(condition, timeout=10, step=0.02):
     """Calls @condition until it returns something true, which is returned; after @timeout seconds
     returns what it returned last."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOWNESS
     while True:
         value = condition()
         if value or time.monotonic() > deadline:
@@ -226,7 +229,7 @@ def leftovers(before, *, patience=5.0, sweep=None):
     "kind: description". What a killed keeper leaves (an empty control group, a stale directory) is
     swept by the next start, so @sweep, a callable, is called once if only such things are left."""
     left = _new(before)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patience * SLOWNESS
     while left and time.monotonic() < deadline:
         if sweep and {kind for kind, _ in left} <= {"control group", "session directory"}:
             sweep()
