@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -191,6 +192,20 @@ void authority_as_root(const struct authority *authority)
 void authority_as_user(const struct authority *authority)
 {
 	become_user(authority, 0);
+}
+
+void authority_pay(const struct authority *authority)
+{
+	authority_as_user(authority);
+	if (authority->uid != 0)
+		return;
+	/* takes a capability that acting as the user has put aside */
+	become_root(authority);
+	setfsgid(AUTHORITY_SHIFTED);
+	setfsuid(AUTHORITY_SHIFTED);
+	if (capability_set(0, authority->capabilities) < 0)
+		_exit(125);
+	acts = ACTS_UNKNOWN;
 }
 
 void authority_mounting(const struct authority *authority)

@@ -64,4 +64,11 @@ void authority_as_root(const struct authority *authority);
 void authority_as_user(const struct authority *authority);
 void authority_mounting(const struct authority *authority);
 
+/*
+ * As authority_as_user(), for reserving blocks of a file system: they count against the user's
+ * quota, and those kept back for root are not touched, root's sessions included. Lasts until the
+ * next of these calls.
+ */
+void authority_pay(const struct authority *authority);
+
 #endif

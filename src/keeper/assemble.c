@@ -2,7 +2,7 @@
 /*
  * The order in which a session is made. No other file knows it.
  *
- * Outside, in the keeper: streams, memory budget and store, sweeper, state, cgroup, swap, then
+ * Outside, in the keeper: streams, memory budget, sweeper, state, store, cgroup, swap, then
  * process 1 is cloned into new namespaces, and the ids of the last one are mapped. Inside, in that
  * process: private mounts, view, the last namespaces (which were made while the keeper planned),
  * and every privilege dropped; then it is init.
@@ -33,6 +33,7 @@
 #include "keeper/process.h"
 #include "keeper/session.h"
 #include "store/budget.h"
+#include "store/mapper.h"
 #include "view/view.h"
 
 /* How long the inside may take; a lower file system that hangs after the survey ends here. */
@@ -245,26 +246,87 @@ static int admit_streams(struct session *session, struct problem *problem)
 	return error;
 }
 
-/* Under the state's lock: what others were promised must not change in between. */
-static int make_store(struct session *session, const struct state_count *count,
-		      struct problem *problem)
+/* How much memory the session is promised: none for a store on disk. */
+static int promise_memory(struct session *session, const struct state_count *count,
+			  uint64_t *ret_bytes, struct problem *problem)
 {
-	uint64_t available, size;
-	int error = budget_available(&available, problem);
+	uint64_t available;
+	int error;
 
-	if (!error)
-		error = budget_grant(session->plan.size, session->configuration.size_max, available,
-				     count->bytes_promised, &size, &session->granted_less, problem);
-	if (!error)
-		error = store_prepare_memory(size, &session->store, problem);
+	*ret_bytes = 0;
+	if (session->plan.store != STORE_MEMORY)
+		return 0;
+	error = budget_available(&available, problem);
+	if (error)
+		return error;
+	return budget_grant(session->plan.size, session->configuration.size_max, available,
+			    count->bytes_promised, ret_bytes, &session->plan.granted_less, problem);
+}
+
+/*
+ * Under the state's lock: what others were promised must not change in between. The sweeper comes
+ * first, so that there is somebody to clear away what follows.
+ */
+static int enter(struct session *session, const struct state_count *count, struct problem *problem)
+{
+	uint64_t bytes;
+	int error = promise_memory(session, count, &bytes, problem);
+
+	if (!error && session->plan.store == STORE_DM_CRYPT) {
+		session->store.mapper = mapper_open();
+		if (session->store.mapper < 0)
+			error = problem_set(problem, -session->store.mapper,
+					    "cannot open /dev/mapper/control: %s",
+					    strerror(-session->store.mapper));
+	}
 	if (!error)
 		error = sweeper_start(&session->authority, &session->state, &session->cgroup,
-				      session->store.directory, &session->sweeper, problem);
+				      session->plan.store, session->store.mapper, &session->sweeper,
+				      problem);
 	if (!error)
-		error = state_enter(&session->state, size, problem);
+		error = state_enter(&session->state, bytes, problem);
 	if (!error)
 		error = sweeper_give(&session->sweeper, SWEEPER_STATE, &session->state.directory, 1,
 				     problem);
+	if (session->plan.store == STORE_MEMORY)
+		session->plan.size_granted = bytes;
+	return error;
+}
+
+static int make_store(struct session *session, struct problem *problem)
+{
+	struct store *store = &session->store;
+	const struct store_disk disk = {
+		.authority = &session->authority,
+		.directory = session->configuration.directory,
+		.id = session->state.id,
+		.size = session->plan.size_granted,
+	};
+	size_t count = 1;
+	int error = 0;
+
+	session->growth.cushion = session->plan.cushion;
+	switch (session->plan.store) {
+	case STORE_DM_CRYPT:
+		error = state_record_mapper(&session->state, problem);
+		if (!error)
+			error = store_prepare_dmcrypt(&disk, store, problem);
+		break;
+	case STORE_FSCRYPT:
+		error = store_prepare_fscrypt(&disk, store, problem);
+		break;
+	default:
+		error = store_prepare_memory(disk.size, store, problem);
+	}
+	if (!error) {
+		const int gift[] = { store->directory, store->outer };
+
+		count += store->outer >= 0;
+		error = sweeper_give(&session->sweeper, SWEEPER_STORE, gift, count, problem);
+	}
+	if (!error)
+		session_say(session, MESSAGE_DEBUG, "store: %llu bytes",
+			    (unsigned long long)store->size);
 	return error;
 }
 
@@ -323,13 +385,12 @@ static int make_outside(struct session *session, struct problem *problem)
 	if (!error) {
 		if (cgroup_choose(&session->cgroup, session->authority.uid, session->state.id) < 0)
 			descriptor_close(&session->cgroup.parent);
-		error = make_store(session, &count, problem);
+		error = enter(session, &count, problem);
 	}
 	/* also on failure, of which the front is told only then: it may not be reading */
 	state_unlock(&session->state);
 	if (!error)
-		session_say(session, MESSAGE_DEBUG, "store: %llu bytes of memory",
-			    (unsigned long long)session->store.size);
+		error = make_store(session, problem);
 	if (!error)
 		error = make_cgroup(session, problem);
 	if (!error)
@@ -469,7 +530,7 @@ int session_await(struct session *session, struct problem *problem)
 		return error;
 	session_say(session, MESSAGE_DEBUG, "closed and confined");
 	/* what the view itself takes is not the session's doing */
-	return store_usage(session->store.directory, &session->store.bytes_empty,
+	return store_usage(&session->store, &session->store.bytes_empty,
 			   &session->store.files_empty);
 }
 
@@ -480,6 +541,8 @@ int session_assemble(struct session *session, struct problem *problem)
 	if (!error) {
 		authority_as_root(&session->authority);
 		error = confine_forbid_core_dumps(problem);
+		/* no error where it is not to be had: --require says who wants it */
+		session->unhibernated = probe_open_secret();
 		if (!error)
 			error = make_outside(session, problem);
 		if (!error && session->namespaces.user >= 0 &&

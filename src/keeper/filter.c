@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 
 #include "keeper/filter.h"
+#include "store/end.h"
 
 /* Nothing here opens, executes, forks, maps or changes credentials. */
 static const int keeper[] = {
@@ -17,7 +18,9 @@ static const int keeper[] = {
 	SCMP_SYS(pread64), /* /proc/swaps, cgroup.events */
 	SCMP_SYS(accept4),
 	SCMP_SYS(getsockopt),
-	SCMP_SYS(fstatfs), /* how much is in the store */
+	SCMP_SYS(fstatfs),   /* how much is in the store */
+	SCMP_SYS(fallocate), /* how it grows */
+	SCMP_SYS(ftruncate),
 	SCMP_SYS(pidfd_send_signal),
 	SCMP_SYS(waitid),
 	SCMP_SYS(close),
@@ -54,6 +57,18 @@ const int *filter_allowed(enum filter_kind kind)
 	return kind == FILTER_KEEPER ? keeper : sweeper;
 }
 
+/* The sweeper ends a store by a handful of ioctls. The kernel looks at the low half of a command.
+ */
+static int allow_ioctls(scmp_filter_ctx context)
+{
+	int error = 0;
+
+	for (const unsigned *command = store_end_ioctls; !error && *command; command++)
+		error = seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+					 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, *command));
+	return error;
+}
+
 int filter_load(enum filter_kind kind, struct problem *problem)
 {
 	scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -61,6 +76,8 @@ int filter_load(enum filter_kind kind, struct problem *problem)
 
 	for (const int *call = filter_allowed(kind); !error && *call != -1; call++)
 		error = seccomp_rule_add(context, SCMP_ACT_ALLOW, *call, 0);
+	if (!error && kind == FILTER_SWEEPER)
+		error = allow_ioctls(context);
 	/* seccomp_load() sets no_new_privs itself */
 	if (!error)
 		error = seccomp_load(context);

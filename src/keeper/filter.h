@@ -13,7 +13,8 @@ enum filter_kind {
 /* Sets no_new_privs and loads the filter for the calling process. 0 or a negative errno. */
 int filter_load(enum filter_kind kind, struct problem *problem);
 
-/* Numbers of the system calls that @kind allows, ended by -1: what the tests compare with. */
+/* Numbers of the system calls that @kind allows with any arguments, ended by -1: what the tests
+ * compare with. */
 const int *filter_allowed(enum filter_kind kind);
 
 #endif

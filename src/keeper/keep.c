@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keeping the session: wait for whatever ends it, end it, say so. From session_confine() on this
- * process has no capability but what the store needs to end (the memory store: none), opens
- * nothing, parses nothing and may make few system calls.
+ * process has no capability, opens nothing, parses nothing and may make few system calls.
  */
 #include <errno.h>
 #include <poll.h>
@@ -57,14 +56,20 @@ int session_confine(const struct session *session, struct problem *problem)
 			     session->cgroup.kill,
 			     session->cgroup.events,
 			     session->store.directory,
+			     session->store.space.levels[0].file,
+			     session->store.space.levels[0].balloon,
+			     session->store.space.levels[1].file,
+			     session->store.space.levels[1].balloon,
+			     session->unhibernated,
 			     session->descriptors[REQUEST_STREAMS],
 			     session->descriptors[REQUEST_STREAMS + 1],
 			     session->descriptors[REQUEST_STREAMS + 2] };
-	uint64_t capabilities = session->store.keep_capabilities;
 	int error = descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep));
 
+	/* what the store grows by is his */
+	authority_pay(&session->authority);
 	if (!error)
-		error = capability_set(0, capabilities);
+		error = capability_set(0, 0);
 	if (!error && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		error = -errno;
 	if (error)
@@ -93,7 +98,7 @@ static bool answer(const struct session *session)
 
 		end = request == KEEPER_END;
 		if (request == KEEPER_STATUS &&
-		    store_usage(session->store.directory, &status.bytes, &status.files) == 0)
+		    store_usage(&session->store, &status.bytes, &status.files) == 0)
 			channel_send_within(peer, &status, sizeof(status), 100);
 	}
 	close(peer);
@@ -157,7 +162,21 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 	return *deadline && clock_milliseconds() >= *deadline;
 }
 
-static void keep(const struct session *session, struct message_ended *ended)
+/* Milliseconds until @deadline (0: none) or until the store wants to be looked at; -1: neither. */
+static int next_timeout(const struct session *session, int64_t deadline)
+{
+	int growth = growth_wait(&session->growth, &session->store);
+	int64_t left;
+
+	if (!deadline)
+		return growth;
+	left = deadline - clock_milliseconds();
+	if (left < 0)
+		left = 0;
+	return growth >= 0 && growth < left ? growth : (int)left;
+}
+
+static void keep(struct session *session, struct message_ended *ended)
 {
 	struct pollfd watch[WATCHED] = {
 		[WATCH_FRONT] = { .fd = session->front_pidfd, .events = POLLIN },
@@ -172,16 +191,11 @@ static void keep(const struct session *session, struct message_ended *ended)
 	bool over = false;
 
 	while (!over) {
-		int timeout = -1;
-
-		if (deadline) {
-			int64_t left = deadline - clock_milliseconds();
-
-			timeout = left > 0 ? (int)left : 0;
-		}
-		if (poll(watch, WATCHED, timeout) < 0 && errno != EINTR)
+		if (poll(watch, WATCHED, next_timeout(session, deadline)) < 0 && errno != EINTR)
 			break;
 		over = look(session, watch, &status, &deadline, ended);
+		if (!over)
+			growth_step(&session->growth, &session->store);
 	}
 	if (!ended->cause[0])
 		ended->status = status >= 0 ? status : 125;
@@ -192,7 +206,7 @@ static void count_discarded(const struct session *session, struct message_ended 
 	const struct store *store = &session->store;
 	uint64_t bytes, files;
 
-	if (store_usage(store->directory, &bytes, &files) < 0)
+	if (store_usage(store, &bytes, &files) < 0)
 		return;
 	ended->bytes = bytes > store->bytes_empty ? bytes - store->bytes_empty : 0;
 	ended->files = files > store->files_empty ? files - store->files_empty : 0;
@@ -217,7 +231,7 @@ static void end(const struct session *session, struct message_ended *ended)
 	sweeper_wait(&session->sweeper, SWEEP_MILLISECONDS);
 }
 
-void session_keep(const struct session *session)
+void session_keep(struct session *session)
 {
 	struct message_ended ended = { .status = 125 };
 

@@ -57,8 +57,10 @@ static int make(struct session *session, struct problem *problem)
 	/* the inside is still at work: two processors do both at once */
 	if (!error)
 		error = session_confine(session, problem);
-	if (!error)
+	if (!error) {
+		growth_begin(&session->store);
 		error = session_await(session, problem);
+	}
 	return error;
 }
 
@@ -91,12 +93,12 @@ int main(int argc, char **argv)
 		.namespaces = { -1, -1, -1, -1 },
 		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
 		.cgroup = { -1, -1, -1, -1, -1, "", "", "" },
-		.store = { .mount = -1, .directory = -1 },
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
 		.init_pidfd = -1,
 		.init_channel = -1,
 		.listener = -1,
+		.unhibernated = -1,
 	};
 	struct problem problem = { 0 };
 	int error;
@@ -111,6 +113,7 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
 		session.descriptors[i] = -1;
+	session.store = STORE_NONE;
 	error = settle(&session, &problem);
 	if (!error)
 		error = make(&session, &problem);

@@ -148,6 +148,7 @@ static int preview(struct session *session, struct problem *problem)
 	bool less;
 	int error = budget_available(&available, problem);
 
+	/* what a store on disk has is in the plan already */
 	namespaces_close(&session->namespaces);
 	if (error)
 		return error;
@@ -160,7 +161,7 @@ static int preview(struct session *session, struct problem *problem)
 		session->swap.word = "swap is active: decided at the start by the session's cgroup";
 	swap_close(&session->swap);
 	authority_as_user(&session->authority);
-	if (!error)
+	if (!error && plan->store == STORE_MEMORY)
 		error = budget_grant(plan->size, session->configuration.size_max, available,
 				     count.bytes_promised, &plan->size_granted, &less, problem);
 	if (!error)
@@ -176,6 +177,7 @@ int session_plan(struct session *session, struct problem *problem)
 		.gid = session->authority.gid,
 		.proc_sys = true,
 		.runtime = has_runtime(session->authority.uid),
+		.probes = &session->probes,
 	};
 	char *proven[PROOFS_MAX + 1] = { NULL };
 	int error = read_configuration(session, problem);
@@ -191,6 +193,11 @@ int session_plan(struct session *session, struct problem *problem)
 		proof_list(&session->mounts, proven);
 		authority_as_user(&session->authority);
 		facts.proven = (const char *const *)proven;
+	}
+	if (!error) {
+		authority_as_root(&session->authority);
+		probe_machine(session->configuration.directory, &session->probes);
+		authority_as_user(&session->authority);
 	}
 	if (!error)
 		error = plan_make(&session->request, &session->configuration, &session->mounts,

@@ -64,19 +64,34 @@ void session_say_plan(const struct session *session)
 			    size - at < MESSAGE_TEXT_MAX ? size - at : MESSAGE_TEXT_MAX);
 }
 
+/* Where the key of a store was born. */
+static const char *key_words(enum store_choice kind)
+{
+	switch (kind) {
+	case STORE_DM_CRYPT:
+		return " (kernel key)";
+	case STORE_FSCRYPT:
+		return " (key passed through user memory)";
+	default:
+		return "";
+	}
+}
+
 void session_say_started(const struct session *session)
 {
 	struct message_started started = {
 		.size = session->store.size,
 		.keeper = session->keeper_pid,
 		.init = session->init_pid,
-		.said_less = session->granted_less,
+		.said_less = session->plan.granted_less,
 	};
 	char size[32];
 
 	memcpy(started.id, session->state.id, sizeof(started.id));
-	snprintf(started.store, sizeof(started.store), "memory %s",
-		 choice_print_size(session->store.size, size, sizeof(size)));
+	snprintf(started.store, sizeof(started.store), "%s %s%s",
+		 choice_word(choices_store, session->store.kind),
+		 choice_print_size(session->store.size, size, sizeof(size)),
+		 key_words(session->store.kind));
 	snprintf(started.swap, sizeof(started.swap), "%s", session->swap.word);
 	snprintf(started.network, sizeof(started.network), "%s", session->plan.network_words);
 	snprintf(started.labels, sizeof(started.labels), "off");

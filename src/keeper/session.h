@@ -15,6 +15,8 @@
 #include "plan/configuration.h"
 #include "plan/mountinfo.h"
 #include "plan/plan.h"
+#include "probe/probe.h"
+#include "store/growth.h"
 #include "store/store.h"
 #include "swap/swap.h"
 
@@ -31,18 +33,20 @@ struct session {
 	struct configuration configuration;
 	struct mount_table mounts;
 	struct namespaces namespaces;
+	struct probes probes;
 	struct plan plan;
 
 	struct state state;
 	struct cgroup cgroup;
 	struct store store;
+	struct growth growth;
 	struct swap swap;
 	struct sweeper sweeper;
 	int init_pidfd;
 	int init_channel;
 	pid_t init_pid;
-	int listener; /* the keeper's socket in the state directory */
-	bool granted_less;
+	int listener;	  /* the keeper's socket in the state directory */
+	int unhibernated; /* secret memory, which keeps the machine from hibernating; or -1 */
 };
 
 /* In receive.c: waits for the request and checks it. 0 or a negative errno. */
@@ -63,7 +67,7 @@ int session_await(struct session *session, struct problem *problem);
  * and reports that. session_keep() returns no error: it ends the session.
  */
 int session_confine(const struct session *session, struct problem *problem);
-void session_keep(const struct session *session);
+void session_keep(struct session *session);
 
 /* In report.c: lines to the front. The front may be gone: nothing fails. */
 void session_say(const struct session *session, enum message_type type, const char *format, ...)

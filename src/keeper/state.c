@@ -18,11 +18,12 @@
 #include "keeper/access.h"
 #include "keeper/state.h"
 #include "paths.h"
+#include "store/mapper.h"
 
 #define LOCK_WAIT_MILLISECONDS 10000
 
 /* Every file that a session's directory may hold. */
-static const char *const files[] = { "promise", "cgroup", "state.json", "keeper" };
+static const char *const files[] = { "promise", "cgroup", "mapper", "state.json", "keeper" };
 
 /* Opens directory @name, which must be root's alone; makes it if missing. */
 static int open_directory(int parent, const char *name, mode_t mode)
@@ -72,6 +73,8 @@ static bool sweep(int user_directory, const char *id, int session, int cgroup_ro
 {
 	char path[CGROUP_PATH_MAX];
 
+	if (faccessat(session, "mapper", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		mapper_sweep(id);
 	if (descriptor_read_file(session, "cgroup", path, sizeof(path)) > 0 &&
 	    (cgroup_root < 0 || !cgroup_sweep(cgroup_root, path)))
 		return false;
@@ -247,6 +250,16 @@ int state_record_cgroup(const struct state *state, const char *path, struct prob
 	if (error)
 		return problem_set(problem, -error, "cannot record the session's cgroup in %s: %s",
 				   STATE_DIRECTORY, strerror(-error));
+	return 0;
+}
+
+int state_record_mapper(const struct state *state, struct problem *problem)
+{
+	int error = write_new(state->directory, "mapper", "");
+
+	if (error)
+		return problem_set(problem, -error, "cannot write to %s: %s", STATE_DIRECTORY,
+				   strerror(-error));
 	return 0;
 }
 

@@ -3,7 +3,8 @@
  * The state directory, /run/privexec/UID/ID: who has which session, and how much memory all of them
  * were promised. Everything in it is root's; UID/ may be entered by that user alone. The keeper
  * holds a lock on its ID directory for as long as it or its sweeper lives: a directory that can be
- * locked is stale, and the next start removes it together with its cgroup.
+ * locked is stale, and the next start removes it together with its cgroup and its device-mapper
+ * device.
  */
 #ifndef PRIVEXEC_KEEPER_STATE_H
 #define PRIVEXEC_KEEPER_STATE_H
@@ -49,6 +50,9 @@ void state_unlock(struct state *state);
 
 /* Records where the session's cgroup is: a path below the cgroup root. As root. */
 int state_record_cgroup(const struct state *state, const char *path, struct problem *problem);
+
+/* Records that the session has a device-mapper device, named after it. As root. */
+int state_record_mapper(const struct state *state, struct problem *problem);
 
 /* Writes state.json whole. As root. */
 int state_describe(const struct state *state, const char *json, struct problem *problem);

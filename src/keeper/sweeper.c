@@ -15,7 +15,7 @@
 #include "keeper/filter.h"
 #include "keeper/process.h"
 #include "keeper/sweeper.h"
-#include "store/empty.h"
+#include "store/end.h"
 
 #define END_WAIT_MILLISECONDS 5000
 #define CGROUP_MILLISECONDS 1000
@@ -23,7 +23,7 @@
 /* What the sweeper knows; all of it by descriptor. */
 struct remains {
 	int channel;
-	int store;
+	struct store_remains store;
 	int user_directory; /* holds the state directory @id */
 	const char *id;
 	struct cgroup cgroup;
@@ -35,6 +35,8 @@ static void take_gift(struct remains *remains, char gift, const int *descriptors
 {
 	if (gift == SWEEPER_STATE && count == 1) {
 		remains->state = descriptors[0];
+	} else if (gift == SWEEPER_STORE && count >= 1 && count <= STORE_REMAINS_MAX) {
+		memcpy(remains->store.directories, descriptors, count * sizeof(*descriptors));
 	} else if (gift == SWEEPER_CGROUP && count == 2) {
 		remains->cgroup.kill = descriptors[0];
 		remains->cgroup.events = descriptors[1];
@@ -76,7 +78,7 @@ static _Noreturn void sweep(struct remains *remains)
 {
 	wait_for_end(remains);
 	end_processes(remains);
-	store_empty(remains->store);
+	store_end(&remains->store, remains->id);
 	/* a group that stays is swept later, by what the state directory says of it */
 	if (remains->cgroup.parent < 0 ||
 	    cgroup_remove(remains->cgroup.parent, remains->cgroup.name, CGROUP_MILLISECONDS))
@@ -87,15 +89,13 @@ static _Noreturn void sweep(struct remains *remains)
 	_exit(0);
 }
 
-static const uint64_t kept = CAPABILITY_BIT(CAP_DAC_OVERRIDE) | CAPABILITY_BIT(CAP_FOWNER) |
-			     CAPABILITY_BIT(CAP_DAC_READ_SEARCH);
-
 static _Noreturn void become_sweeper(const struct authority *authority, struct remains *remains)
 {
 	struct problem problem = { 0 };
-	const int keep[] = { remains->channel, remains->store, remains->user_directory,
+	const int keep[] = { remains->channel, remains->store.mapper, remains->user_directory,
 			     remains->cgroup.parent };
-	uint64_t capabilities = authority->capabilities & kept;
+	uint64_t capabilities =
+		authority->capabilities & store_end_capabilities(remains->store.kind);
 
 	prctl(PR_SET_NAME, "privexec-sweep");
 	if (descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep)) < 0)
@@ -110,11 +110,11 @@ static _Noreturn void become_sweeper(const struct authority *authority, struct r
 }
 
 int sweeper_start(const struct authority *authority, const struct state *state,
-		  const struct cgroup *cgroup, int store, struct sweeper *ret_sweeper,
-		  struct problem *problem)
+		  const struct cgroup *cgroup, enum store_choice kind, int mapper,
+		  struct sweeper *ret_sweeper, struct problem *problem)
 {
 	struct remains remains = {
-		.store = store,
+		.store = { .kind = kind, .directories = { -1, -1 }, .mapper = mapper },
 		.user_directory = state->user,
 		.id = state->id,
 		.cgroup = *cgroup,

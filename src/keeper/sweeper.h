@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The sweeper: a confined child of the keeper that clears up after the session, whether the keeper
- * asks for it or is killed. It ends what is left of the session, empties the memory store (someone
- * may hold the dead session's mounts by an open /proc/PID/mounts), removes the cgroup and the
- * state directory. It is forked before any of these exist, so that no moment of set-up leaves
- * something behind.
+ * asks for it or is killed. It ends what is left of the session, ends its store (someone may hold
+ * the dead session's mounts by an open /proc/PID/mounts), removes the cgroup and the state
+ * directory. It is forked before any of these exist, so that no moment of set-up leaves something
+ * behind.
  */
 #ifndef PRIVEXEC_KEEPER_SWEEPER_H
 #define PRIVEXEC_KEEPER_SWEEPER_H
@@ -12,6 +12,7 @@
 #include "authority/authority.h"
 #include "base/problem.h"
 #include "cgroup/cgroup.h"
+#include "control/choices.h"
 #include "keeper/state.h"
 
 struct sweeper {
@@ -21,15 +22,19 @@ struct sweeper {
 
 #define SWEEPER_NONE ((struct sweeper){ -1, -1 })
 
-/* Forks it. @store: the root directory of the store. Returns 0 or a negative errno. */
+/*
+ * Forks it. @kind: of the store there will be; @mapper: for dm-crypt, else -1, the control device
+ * of device-mapper. Returns 0 or a negative errno.
+ */
 int sweeper_start(const struct authority *authority, const struct state *state,
-		  const struct cgroup *cgroup, int store, struct sweeper *ret_sweeper,
-		  struct problem *problem);
+		  const struct cgroup *cgroup, enum store_choice kind, int mapper,
+		  struct sweeper *ret_sweeper, struct problem *problem);
 
 /* What it holds on behalf of the keeper: descriptors that exist only later. */
 enum sweeper_gift {
 	SWEEPER_STATE =
 		's', /* the locked state directory: the session counts until it is cleared */
+	SWEEPER_STORE = 'r',  /* root directories of the store, the innermost first */
 	SWEEPER_CGROUP = 'c', /* cgroup.kill and cgroup.events */
 	SWEEPER_INIT = 'i',   /* a pidfd of init */
 };

@@ -16,6 +16,9 @@ struct planning {
 	struct problem *problem;
 };
 
+/* In choose.c: all of the plan but its tree and its exits. 0 or a negative errno. */
+int choose(const struct planning *planning);
+
 /* The line of @list that names @path, or NULL. */
 const struct mount_line *mount_list_find(const struct mount_list *list, const char *path);
 

@@ -17,6 +17,7 @@
 #include "control/request.h"
 #include "plan/configuration.h"
 #include "plan/mountinfo.h"
+#include "probe/probe.h"
 
 /* How privilege is had. */
 enum authority_kind {
@@ -85,15 +86,20 @@ struct plan_exit {
 	char reason[PLAN_REASON_SIZE];
 };
 
+/* A store on disk is no smaller, and a multiple of these bytes. */
+#define STORE_DISK_LEAST (16ULL << 20)
+#define STORE_DISK_STEP (1ULL << 20)
+
 /* What plan_make() is told about the machine and the user. */
 struct plan_facts {
 	enum authority_kind authority;
 	bool user_namespaces; /* a closing user namespace can be had */
 	uid_t uid;
 	gid_t gid;
-	const char *const *proven; /* NULL-terminated: trees proven fit for a read-only bind */
-	bool proc_sys;		   /* /sys can be mounted fresh */
-	bool runtime;		   /* the host has a directory /run/user/UID, mounted or not */
+	const char *const *proven;   /* NULL-terminated: trees proven fit for a read-only bind */
+	const struct probes *probes; /* what the machine can do: probe/probe.h */
+	bool proc_sys;		     /* /sys can be mounted fresh */
+	bool runtime;		     /* the host has a directory /run/user/UID, mounted or not */
 	/*
 	 * User-namespace authority only: entries of the directories that have mounts below them,
 	 * which a skeleton must reproduce, and directories elsewhere that the user can write (his
@@ -112,7 +118,10 @@ struct plan {
 	enum authority_kind authority;
 	enum closing_kind closing;
 	enum store_choice store;
-	uint64_t size; /* bytes asked for, 0: the store's default */
+	char store_reason[PLAN_REASON_SIZE]; /* why `auto` took no better one; or empty */
+	uint64_t size;			     /* bytes asked for, 0: the store's default */
+	bool granted_less;		     /* than asked for */
+	uint64_t cushion; /* a store on disk: bytes to be free in it, as far as the host has them */
 	enum network_choice network;
 	enum end_choice end;
 	unsigned require;
@@ -123,7 +132,7 @@ struct plan {
 	/* filled by the keeper after probing, before printing */
 	char swap[80];
 	char network_words[64];
-	uint64_t size_granted;
+	uint64_t size_granted; /* a store on disk has it from plan_make() */
 };
 
 /* Visits every node, parents first; @node is a struct plan_node *. */

@@ -129,6 +129,8 @@ static bool fill(struct json_object *object, const struct plan *plan)
 	       add(object, "authority", new_text(authority_word(plan->authority))) &&
 	       add(object, "closing", new_text(closing_word(plan->closing))) &&
 	       add(object, "store", new_text(choice_word(choices_store, plan->store))) &&
+	       (!plan->store_reason[0] ||
+		add(object, "store_reason", new_text(plan->store_reason))) &&
 	       /* without it the store's default holds */
 	       (!size || add(object, "size", json_object_new_uint64(size))) &&
 	       (!plan->swap[0] || add(object, "swap", new_text(plan->swap))) &&

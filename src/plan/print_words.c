@@ -96,6 +96,8 @@ static void print_choices(const struct plan *plan, FILE *stream)
 	fprintf(stream, "closed     %s\n", closing_sentence(plan));
 	fprintf(stream, "store      %s, %s\n", choice_word(choices_store, plan->store),
 		size ? choice_print_size(size, text, sizeof(text)) : "its default size");
+	if (plan->store_reason[0])
+		fprintf(stream, "           since %s\n", plan->store_reason);
 	if (plan->swap[0])
 		fprintf(stream, "swap       %s\n", plan->swap);
 	fprintf(stream, "network    %s\n",

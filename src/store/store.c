@@ -19,14 +19,30 @@ int store_attach(struct store *store, struct problem *problem)
 	return 0;
 }
 
-int store_usage(int directory, uint64_t *ret_bytes, uint64_t *ret_files)
+int store_usage(const struct store *store, uint64_t *ret_bytes, uint64_t *ret_files)
+{
+	const struct space *space = &store->space;
+	struct statfs usage;
+	uint64_t used;
+
+	if (fstatfs(store->directory, &usage) < 0)
+		return -errno;
+	used = (uint64_t)(usage.f_blocks - usage.f_bfree) * (uint64_t)usage.f_bsize;
+	/* what the balloon holds is nobody's */
+	if (space->count > 0)
+		used -= space->levels[space->count - 1].left;
+	*ret_bytes = used;
+	*ret_files = usage.f_files - usage.f_ffree;
+	return 0;
+}
+
+int store_free(const struct store *store, uint64_t *ret_bytes)
 {
 	struct statfs usage;
 
-	if (fstatfs(directory, &usage) < 0)
+	if (fstatfs(store->directory, &usage) < 0)
 		return -errno;
-	*ret_bytes = (uint64_t)(usage.f_blocks - usage.f_bfree) * (uint64_t)usage.f_bsize;
-	*ret_files = usage.f_files - usage.f_ffree;
+	*ret_bytes = (uint64_t)usage.f_bavail * (uint64_t)usage.f_bsize;
 	return 0;
 }
 

@@ -167,7 +167,9 @@ static void plan_for(struct mount_table *mounts, uint8_t flags, uint8_t salt)
 {
 	static const char *const proven[] = { "/usr", "/opt", "/a", NULL };
 	struct plan_entry *entries = invent_entries(mounts, salt);
+	static const struct probes probes;
 	const struct plan_facts facts = {
+		.probes = &probes,
 		.authority = flags & WITHOUT_PRIVILEGE ? AUTHORITY_USER_NAMESPACE
 						       : AUTHORITY_CAPABILITIES,
 		.user_namespaces = !(flags & NO_NAMESPACES),

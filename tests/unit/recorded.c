@@ -14,6 +14,16 @@
 
 #define USER 1000
 
+const struct probes recorded_probes = {
+	.words = {
+		[PROBE_DISK] = { .reason = "the test has no disk" },
+		[PROBE_DM_CRYPT] = { .reason = "the test has no dm-crypt" },
+		[PROBE_FSCRYPT] = { .reason = "the test has no fscrypt" },
+		[PROBE_NO_HIBERNATION] = { .reason = "the test has no secret memory" },
+		[PROBE_RAM_SCRUB] = { .reason = "the test clears nothing" },
+	},
+};
+
 /* A line of facts, cut into words. */
 struct fact {
 	char *words[4];
@@ -225,6 +235,7 @@ int recorded_plan(struct recorded *recorded, enum who who,
 	const struct request nothing = { .streams = { STREAM_PASSED, STREAM_PASSED,
 						      STREAM_TERMINAL } };
 	const struct plan_facts facts = {
+		.probes = &recorded_probes,
 		.authority =
 			who == WHO_ROOTLESS ? AUTHORITY_USER_NAMESPACE : AUTHORITY_CAPABILITIES,
 		.user_namespaces = true,

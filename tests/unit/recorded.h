@@ -41,4 +41,7 @@ int recorded_plan(struct recorded *recorded, enum who who,
 		  const struct configuration *configuration, const struct request *request,
 		  struct plan *ret_plan, struct problem *problem);
 
+/* A machine that can do nothing that is probed. */
+extern const struct probes recorded_probes;
+
 #endif

@@ -453,7 +453,9 @@ static void a_runtime_directory_that_is_no_mount(void **state)
 		"20 10 0:1 / /run rw - tmpfs run rw\n"
 		"21 20 0:2 / /run/user/1000/doc rw - fuse.portal portal rw,user_id=1000\n";
 	_cleanup_file_ FILE *stream = fmemopen(text, sizeof(text) - 1, "r");
-	struct plan_facts facts = { .user_namespaces = true, .uid = 1000, .proc_sys = true };
+	struct plan_facts facts = {
+		.user_namespaces = true, .uid = 1000, .proc_sys = true, .probes = &recorded_probes
+	};
 	const struct request request = { 0 };
 	struct configuration configuration;
 	struct problem problem = { 0 };
@@ -679,7 +681,9 @@ static void a_root_that_cannot_be_an_overlay_is_refused(void **state)
 {
 	static char text[] = "10 1 8:1 / / rw - vfat /dev/sda1 rw,fmask=0022,dmask=0022\n";
 	_cleanup_file_ FILE *stream = fmemopen(text, sizeof(text) - 1, "r");
-	const struct plan_facts facts = { .user_namespaces = true, .uid = 1000, .proc_sys = true };
+	const struct plan_facts facts = {
+		.user_namespaces = true, .uid = 1000, .proc_sys = true, .probes = &recorded_probes
+	};
 	const struct request request = { 0 };
 	struct configuration configuration;
 	struct problem problem = { 0 };
@@ -774,8 +778,10 @@ static void what_this_version_lacks_is_refused_with_its_cure(void **state)
 		struct request request;
 		const char *words;
 	} cases[] = {
-		{ { .store = STORE_DM_CRYPT }, "no dm-crypt store; use --store=memory" },
-		{ { .store = STORE_FSCRYPT }, "no fscrypt store; use --store=memory" },
+		{ { .store = STORE_DM_CRYPT },
+		  "no dm-crypt store can be had: the test has no dm-crypt; or use --store=memory" },
+		{ { .store = STORE_FSCRYPT },
+		  "no fscrypt store can be had: the test has no fscrypt; or use --store=memory" },
 		{ { .network = NETWORK_PRIVATE },
 		  "no private network yet; use --net=none or --net=host" },
 		{ { .relax_said = true, .relax = RELAX_X11 },
@@ -831,7 +837,7 @@ static void what_the_memory_store_gives_can_be_required(void **state)
 
 static void without_user_namespaces_a_session_is_open(void **state)
 {
-	struct plan_facts facts = { .uid = 1000, .proc_sys = true };
+	struct plan_facts facts = { .uid = 1000, .proc_sys = true, .probes = &recorded_probes };
 	struct request request = { .network = NETWORK_NONE };
 	struct configuration configuration;
 	struct problem problem = { 0 };

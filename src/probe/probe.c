@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/problem.h"
+#include "probe/probe.h"
+#include "store/backing.h"
+#include "store/key.h"
+#include "store/mapper.h"
+
+__attribute__((format(printf, 2, 3))) static void unmet(struct probe *probe, const char *format,
+							...)
+{
+	va_list arguments;
+
+	probe->met = false;
+	va_start(arguments, format);
+	vsnprintf(probe->reason, sizeof(probe->reason), format, arguments);
+	va_end(arguments);
+}
+
+static void probe_disk(const char *path, struct probes *probes)
+{
+	struct probe *probe = &probes->words[PROBE_DISK];
+	struct problem problem = { 0 };
+	_cleanup_close_ int directory = backing_open_directory(path, &problem);
+	struct rlimit limit;
+	int error = directory < 0 ? directory : backing_free(directory, &probes->disk_free);
+
+	if (error)
+		unmet(probe, "%.200s", problem.text[0] ? problem.text : strerror(-error));
+	else if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		unmet(probe, "file sizes are limited for this user (ulimit -Hf unlimited)");
+	else
+		probe->met = true;
+}
+
+static void probe_dm_crypt(struct probe *probe)
+{
+	struct problem problem = { 0 };
+	_cleanup_close_ int control = mapper_open();
+	char name[16];
+	struct key key;
+	int error = control < 0 ? control : mapper_has_crypt(control);
+
+	if (error) {
+		unmet(probe,
+		      "device-mapper with dm-crypt is not to be had: %s; the kernel needs "
+		      "CONFIG_DM_CRYPT, /dev its node mapper/control",
+		      strerror(-error));
+		return;
+	}
+	snprintf(name, sizeof(name), "probe-%d", getpid());
+	error = key_make(name, &key, &problem);
+	if (error) {
+		unmet(probe, "%.200s", problem.text);
+		return;
+	}
+	key_destroy(&key);
+	probe->met = true;
+}
+
+static void probe_fscrypt(struct probe *probe)
+{
+	if (access("/dev/loop-control", F_OK) < 0)
+		unmet(probe, "there are no loop devices: the kernel needs the loop driver, and "
+			     "/dev its nodes");
+	else if (access("/sys/fs/ext4/features/encryption", F_OK) < 0)
+		unmet(probe, "ext4 has no encryption: the kernel needs CONFIG_FS_ENCRYPTION "
+			     "(modprobe ext4 where it is a module)");
+	else
+		probe->met = true;
+}
+
+int probe_open_secret(void)
+{
+	int secret = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+
+	return secret < 0 ? -errno : secret;
+}
+
+static void probe_hibernation(struct probe *probe)
+{
+	_cleanup_close_ int secret = probe_open_secret();
+
+	probe->met = secret >= 0;
+	if (secret < 0)
+		unmet(probe,
+		      "memfd_secret is off: %s; boot with secretmem.enable=1, or mask "
+		      "hibernate.target",
+		      strerror(-secret));
+}
+
+/* The last one counts, as for the kernel. */
+static void probe_scrub(struct probe *probe)
+{
+	char line[4096], *rest = line, *word;
+
+	unmet(probe, "freed memory is not cleared; boot with init_on_free=1");
+	if (descriptor_read_file(AT_FDCWD, "/proc/cmdline", line, sizeof(line)) <= 0)
+		return;
+	while ((word = strsep(&rest, " \n")))
+		if (strncmp(word, "init_on_free=", 13) == 0)
+			probe->met = word[13] == '1' || word[13] == 'y' || word[13] == 'Y' ||
+				     strcmp(word + 13, "on") == 0;
+}
+
+void probe_machine(const char *store_directory, struct probes *ret_probes)
+{
+	*ret_probes = (struct probes){ 0 };
+	probe_disk(store_directory, ret_probes);
+	probe_dm_crypt(&ret_probes->words[PROBE_DM_CRYPT]);
+	probe_fscrypt(&ret_probes->words[PROBE_FSCRYPT]);
+	probe_hibernation(&ret_probes->words[PROBE_NO_HIBERNATION]);
+	probe_scrub(&ret_probes->words[PROBE_RAM_SCRUB]);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What this machine can do for a session, found by trying. The plan goes by it, and what is not
+ * there comes with the reason and what would mend it.
+ */
+#ifndef PRIVEXEC_PROBE_PROBE_H
+#define PRIVEXEC_PROBE_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum probe_word {
+	PROBE_DISK,	      /* the store directory keeps what it reserves */
+	PROBE_DM_CRYPT,	      /* device-mapper with dm-crypt, and keys born in the kernel */
+	PROBE_FSCRYPT,	      /* ext4 with encrypted files, and loop devices */
+	PROBE_NO_HIBERNATION, /* an open secret memory keeps the machine from it */
+	PROBE_RAM_SCRUB,      /* the kernel clears freed memory */
+	PROBE_WORDS,
+};
+
+#define PROBE_REASON_SIZE 256
+
+struct probe {
+	bool met;
+	char reason[PROBE_REASON_SIZE]; /* why not, and the cure; a line as of struct problem */
+};
+
+struct probes {
+	struct probe words[PROBE_WORDS];
+	uint64_t disk_free; /* bytes the store directory's file system has, for ordinary users */
+};
+
+/*
+ * Tries all. @store_directory: where stores on disk go; it is made if missing. As root. Leaves
+ * nothing behind but kernel modules.
+ */
+void probe_machine(const char *store_directory, struct probes *ret_probes);
+
+/*
+ * Secret memory that is open keeps the machine from hibernating, which would write the key and
+ * everything else to the disk. A descriptor to be kept for as long, or a negative errno.
+ */
+int probe_open_secret(void);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The dm-crypt store: everything below the file system is encrypted under a key that the kernel
+ * made and that is only ever named.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/cleanup.h"
+#include "store/backing.h"
+#include "store/disk.h"
+#include "store/ext4.h"
+#include "store/key.h"
+#include "store/loop.h"
+#include "store/mapper.h"
+
+/*
+ * No workqueues: a session's reads and writes are encrypted where they are made. There must be no
+ * "allow_discards": it would give back blocks that were reserved.
+ */
+static int make_device(const struct store_disk *disk, int control, uint64_t bytes, int loop,
+		       struct problem *problem)
+{
+	struct stat status;
+	struct key key;
+	char parameters[256];
+	int device, error;
+
+	/* has the kernel load dm-crypt, and with it encrypted-keys */
+	error = mapper_has_crypt(control);
+	if (error)
+		return problem_set(problem, -error,
+				   "device-mapper has no target \"crypt\": %s; the kernel needs "
+				   "dm-crypt",
+				   strerror(-error));
+	if (fstat(loop, &status) < 0)
+		return problem_set(problem, errno, "cannot look at a loop device");
+	error = key_make(disk->id, &key, problem);
+	if (error)
+		return error;
+	snprintf(parameters, sizeof(parameters),
+		 "aes-xts-plain64 :%d:encrypted:%s 0 %u:%u 0 3 no_read_workqueue "
+		 "no_write_workqueue sector_size:4096",
+		 KEY_BYTES, key.description, major(status.st_rdev), minor(status.st_rdev));
+	device = mapper_create(control, disk->id, bytes, "crypt", parameters, problem);
+	key_destroy(&key);
+	return device;
+}
+
+int store_prepare_dmcrypt(const struct store_disk *disk, struct store *store,
+			  struct problem *problem)
+{
+	const struct template *template = disk_template(disk->size, problem);
+	_cleanup_close_ int directory = -1, file = -1, loop = -1, device = -1;
+	int error;
+
+	if (!template)
+		return -EFBIG;
+	directory = backing_open_directory(disk->directory, problem);
+	if (directory < 0)
+		return directory;
+	file = backing_create(disk->authority, directory, template->bytes, problem);
+	if (file < 0)
+		return file;
+	loop = loop_attach(file, true, problem);
+	if (loop < 0)
+		return loop;
+	/* which holds the loop device from now on */
+	device = make_device(disk, store->mapper, template->bytes, loop, problem);
+	if (device < 0)
+		return device;
+	error = disk_write_template(disk, template, device, problem);
+	if (!error)
+		error = ext4_mount(device, &store->mount, &store->directory, problem);
+	if (!error)
+		error = space_add_level(&store->space, disk->authority, file, store->directory,
+					template->bytes, problem);
+	if (error)
+		return error;
+	store->kind = STORE_DM_CRYPT;
+	disk_limit(store, template, disk->size);
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The end of a store, so that whoever still holds its mount holds nothing. */
+#ifndef PRIVEXEC_STORE_END_H
+#define PRIVEXEC_STORE_END_H
+
+#include "store/store.h"
+
+#define STORE_REMAINS_MAX 2
+
+/* What is needed to end a store: descriptors alone. */
+struct store_remains {
+	enum store_choice kind;
+	int directories[STORE_REMAINS_MAX]; /* root directories, the innermost first; -1: none */
+	int mapper;			    /* dm-crypt: the control device */
+};
+
+#define STORE_REMAINS_NONE ((struct store_remains){ .directories = { -1, -1 }, .mapper = -1 })
+
+/* What CAP_SYS_ADMIN is needed for: a disk store is shut down by it, a memory store is emptied. */
+uint64_t store_end_capabilities(enum store_choice kind);
+
+/* The ioctls by which store_end() does so, ended by 0. */
+extern const unsigned store_end_ioctls[];
+
+/*
+ * Ends the store of the session @id when its processes are gone: empties memory, or makes what is
+ * on disk unreadable at once, without writing back what nobody will read. The kernel frees the rest
+ * with the last descriptor and mount.
+ */
+void store_end(const struct store_remains *remains, const char *id);
+
+#endif
