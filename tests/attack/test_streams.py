@@ -133,7 +133,7 @@ def test_hardware_registers_are_no_wider_through_a_session(installed, alice):
 def on_a_terminal(alice, argv, script):
     """Runs @script in a shell on a terminal of its own, in which $SESSION stands for @argv."""
     argv = alice.command(["sh", "-c", script], SESSION=" ".join(map(str, argv)))
-    child = pexpect.spawn(argv[0], argv[1:], timeout=20, encoding="utf-8")
+    child = pexpect.spawn(argv[0], argv[1:], timeout=20 * machine.SLOWNESS, encoding="utf-8")
     child.expect(pexpect.EOF)
     child.close()
     return child.before

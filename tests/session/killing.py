@@ -134,7 +134,8 @@ def _storm(session, front, chosen, limit, rng, user, mounts):
     left += machine.wait_until(lambda: not _mounts() - mounts, timeout=limit) and [] or [
         f"mount {line}" for line in _mounts() - mounts]
     assert not left, f"left after {limit} s: {left}"
-    _check_words(session.process.wait(limit), session.process.stderr.read(), _expected(chosen))
+    status = session.process.wait(limit * machine.SLOWNESS)
+    _check_words(status, session.process.stderr.read(), _expected(chosen))
     reap(everybody)
     return gone, cleared
 

@@ -14,6 +14,8 @@ import time
 
 import pyte
 
+import machine
+
 PROMPT = "outer$ "
 
 
@@ -82,7 +84,7 @@ class Terminal:
 
     def wait(self, condition, what, seconds=10):
         """Reads until @condition() is true."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * machine.SLOWNESS
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds} s: {what}\n--- screen:\n{self.text()}")
@@ -156,7 +158,7 @@ class Terminal:
                     os.kill(self.pid, number)
                 except ProcessLookupError:
                     break
-                deadline = time.monotonic() + 1
+                deadline = time.monotonic() + 1 * machine.SLOWNESS
                 while self.status is None and time.monotonic() < deadline:
                     pid, status = os.waitpid(self.pid, os.WNOHANG)
                     self.status = os.waitstatus_to_exitcode(status) if pid else None

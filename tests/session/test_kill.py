@@ -56,7 +56,7 @@ def sample_of_calls(front, user):
              + tries)
     until, failures, done = time.monotonic() + CALL_SECONDS, [], 0
     for role, at in tries:
-        if time.monotonic() > until:
+        if time.monotonic() > until and done >= 8:
             break
         done += 1
         try:
@@ -180,7 +180,7 @@ def terminal_session(front, user):
 
 def read_until(outer, word, seconds):
     import select
-    text, deadline = b"", time.monotonic() + seconds
+    text, deadline = b"", time.monotonic() + seconds * machine.SLOWNESS
     while word not in text and time.monotonic() < deadline:
         if select.select([outer], [], [], 0.05)[0]:
             try:
@@ -204,8 +204,8 @@ def test_a_terminal_is_given_back_as_it_was_when_a_part_of_the_session_is_killed
         target = next(pid for pid in everybody if name(pid) == victim)
         began = time.monotonic()
         os.kill(target, signal.SIGKILL)
-        assert process.wait(3) == status
-        assert time.monotonic() - began < 2
+        assert process.wait(3 * machine.SLOWNESS) == status
+        assert time.monotonic() - began < 2 * machine.SLOWNESS
         assert termios.tcgetattr(inner) == before
         said = [line for line in read_until(outer, b"nothing", 0.3).splitlines() if line.strip()]
         assert len(said) == lines, said

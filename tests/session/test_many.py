@@ -272,7 +272,7 @@ def test_twenty_sessions_that_fill_their_stores_at_once_keep_within_the_promised
             process.stdin.flush()
         for process, _ in filled:
             # nothing of it was lost meanwhile
-            output, said = process.communicate(timeout=30)
+            output, said = process.communicate(timeout=30 * machine.SLOWNESS)
             assert output == "1\n"
             assert not said or said.startswith("privexec: the store holds "), said
             assert process.returncode == 0
@@ -320,20 +320,20 @@ def test_a_user_has_no_more_sessions_at_once_than_the_configuration_allows(
     try:
         assert [process.stdout.readline() for process in running] == 3 * ["ready\n"]
         fourth = start(alice)
-        assert fourth.communicate(timeout=10)[1] == (
+        assert fourth.communicate(timeout=10 * machine.SLOWNESS)[1] == (
             "privexec: 3 sessions are running, the most this user may have (`sessions_per_user` in "
             "privexec.conf); end one of them first\n")
         assert fourth.returncode == 125
         others = start(bob)
         running.append(others)
         assert others.stdout.readline() == "ready\n"
-        assert running[0].communicate("end\n", timeout=10)[1] == ""
+        assert running[0].communicate("end\n", timeout=10 * machine.SLOWNESS)[1] == ""
         running.append(start(alice))
         assert running[-1].stdout.readline() == "ready\n"
     finally:
         for process in running:
             if process.returncode is None:
-                process.communicate("end\n", timeout=10)
+                process.communicate("end\n", timeout=10 * machine.SLOWNESS)
     assert all(process.returncode in (0, 1) for process in running)
 
 
@@ -346,7 +346,7 @@ def test_a_race_for_the_last_places_is_won_by_no_more_than_there_are(
               for _ in range(12)]
     lines = [process.stdout.readline() for process in racing]
     for process in racing:
-        process.communicate("end\n", timeout=10)
+        process.communicate("end\n", timeout=10 * machine.SLOWNESS)
     assert lines.count("ready\n") == 3
     assert sorted(process.returncode for process in racing).count(125) == 9
 
@@ -358,7 +358,7 @@ def test_a_hundred_sessions_at_once_all_run(privexec):
     running = [subprocess.Popen([*words, str(number)], stdin=subprocess.DEVNULL, cwd="/",
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                for number in range(100)]
-    done = [process.communicate(timeout=60) for process in running]
+    done = [process.communicate(timeout=60 * machine.SLOWNESS) for process in running]
     assert done == [(f"{number}\n", "") for number in range(100)]
     assert all(process.returncode == 0 for process in running)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 30 * machine.SLOWNESS

@@ -18,7 +18,7 @@ def events(privexec):
         try:
             done = subprocess.run([privexec, f"--status-fd={writer}", *words], pass_fds=[writer],
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                                  timeout=30, check=False)
+                                  timeout=30 * machine.SLOWNESS, check=False)
         finally:
             os.close(writer)
             with open(reader, encoding="utf-8") as lines:

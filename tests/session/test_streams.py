@@ -40,7 +40,7 @@ def both(privexec, tmp_path):
         (directory / "sub").mkdir()
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/root",
                        "RUN": f"{privexec} -q --" if private else ""}
-        done = subprocess.run(["bash", "-c", script], cwd=directory, env=environment, timeout=60,
+        done = subprocess.run(["bash", "-c", script], cwd=directory, env=environment, timeout=60 * machine.SLOWNESS,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, check=False)
         files = {str(path.relative_to(directory)): path.read_bytes()
@@ -479,7 +479,7 @@ def test_what_the_command_leaves_running_is_ended_with_it(privexec):
     began = time.monotonic()
     done = subprocess.run([privexec, "sh", "-c", "sleep 60 & sleep 0.1; echo over"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 * machine.SLOWNESS
     assert done.stdout == b"over\n"
     assert b"ended 1 process that was still running: sleep (" in done.stderr
 
@@ -489,7 +489,7 @@ def test_a_process_that_ignores_term_is_killed_after_five_seconds(privexec):
     done = subprocess.run([privexec, "bash", "-c",
                            "(trap '' TERM; exec sleep 60) & sleep 0.1; exit 3"],
                           stderr=subprocess.PIPE, check=False)
-    assert 4.9 < time.monotonic() - began < 8
+    assert 4.9 < time.monotonic() - began < 8 * machine.SLOWNESS
     assert done.returncode == 3
     assert b"(1 by force): sleep" in done.stderr
 
@@ -497,7 +497,7 @@ def test_a_process_that_ignores_term_is_killed_after_five_seconds(privexec):
 def test_a_stopped_process_is_ended_like_any_other(privexec):
     began = time.monotonic()
     subprocess.run([privexec, "-q", "sh", "-c", "sleep 60 & kill -STOP $!; sleep 0.1"], check=True)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 * machine.SLOWNESS
 
 
 def test_with_end_last_the_session_waits_for_its_last_process(privexec):
@@ -569,6 +569,6 @@ def test_a_new_resolv_conf_of_the_host_reaches_the_session(privexec, tmp_path):
         sleep 0.5; echo nameserver 192.0.2.2 >/etc/resolv.new; mv /etc/resolv.new /etc/resolv.conf
         wait"""
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", str(tmp_path), privexec],
-                          stdout=subprocess.PIPE, timeout=30, check=True)
+                          stdout=subprocess.PIPE, timeout=30 * machine.SLOWNESS, check=True)
     # a program that has the file open sees the new one as well
     assert done.stdout.decode() == "nameserver 192.0.2.1\n" + 2 * "nameserver 192.0.2.2\n"

@@ -9,6 +9,8 @@ import signal
 import struct
 import time
 
+import machine
+
 PTRACE_CONT, PTRACE_GETREGS, PTRACE_SETREGS, PTRACE_DETACH, PTRACE_SYSCALL = 7, 12, 13, 17, 24
 PTRACE_GETEVENTMSG, PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4201, 0x4206, 0x4207
 PTRACE_GET_SYSCALL_INFO = 0x420E
@@ -126,8 +128,9 @@ class Followed:
 
     def run(self, patience):
         """Lets it run until nobody of it lives, at most @patience seconds after the kill (or, without
-        one, from now). Returns {pid: role} of those that then still live; they are let go."""
-        deadline = time.monotonic() + max(patience, 20)
+        one, from now), times SLOWNESS. Returns {pid: role} of those that then still live; they are let go."""
+        patience *= machine.SLOWNESS
+        deadline = time.monotonic() + max(patience, 20 * machine.SLOWNESS)
         try:
             while self._living:
                 pid, status = os.waitpid(-1, WALL | os.WNOHANG)

@@ -267,12 +267,16 @@ class Guest:
         self.root = self.process = self._qmp = self._directory = None
         self._jobs, self._numbers = {}, 0
         self._lock, self._hello = threading.Lock(), queue.Queue()
-        self._agent = None
+        self._agent, self._ends = None, ()
         self.kernel_version = None
 
     def __enter__(self):
         # A name by which tests of the machine know that it is theirs.
-        self._directory = Path(tempfile.mkdtemp(prefix="privexec-tests-vm-", dir="/var/tmp"))
+        for stale in Path("/var/tmp").glob("privexec-tests-vm-*-*"):  # of runs that were killed
+            if not Path("/proc", stale.name.split("-")[3]).exists():
+                shutil.rmtree(stale, ignore_errors=True)
+        self._directory = Path(tempfile.mkdtemp(prefix=f"privexec-tests-vm-{os.getpid()}-",
+                                                dir="/var/tmp"))
         try:
             self._start()
         except BaseException:
@@ -313,10 +317,11 @@ class Guest:
                 "-nodefaults", "-nographic", "-no-reboot", "-net", "none", "-kernel", kernel.image,
                 "-initrd", initrd, "-append", " ".join(words), "-device", "virtio-rng-pci",
                 "-device", "virtio-serial-pci"]
+        # A full disk here is an error there; QEMU would otherwise stop the guest, and say nothing.
         for number, (path, serial, option) in enumerate(self._drives(self.root or root, tree)):
             path = str(path).replace(",", ",,")
             argv += ["-drive", f"file={path},if=none,id=disk{number},format=raw,cache=unsafe,"
-                     f"discard=unmap,{option}", "-device",
+                     f"discard=unmap,werror=report,rerror=report,{option}", "-device",
                      f"virtio-blk-pci,drive=disk{number}" + (f",serial={serial}" if serial else "")]
         ours, theirs = zip(*(socket.socketpair() for _ in range(2)))
         for name, end in zip(("monitor", "agent"), theirs):
@@ -337,7 +342,7 @@ class Guest:
             for end in ours:
                 end.close()
             return
-        self._agent = ours[1]
+        self._agent, self._ends = ours[1], ours
         self._qmp = Monitor(ours[0])
         threading.Thread(target=self._listen, daemon=True).start()
         try:
@@ -438,7 +443,7 @@ class Guest:
         self._qmp.command("dump-guest-memory", timeout, paging=False, protocol=f"file:{target}")
 
     def pull_the_plug(self):
-        """Ends it as a power failure would."""
+        """Ends it as a power failure would. No harm when it has ended."""
         self.process.kill()
         self.process.wait(30)
 
@@ -457,8 +462,8 @@ class Guest:
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.pull_the_plug()
-        if self._agent is not None:
-            self._agent.close()
+        for end in self._ends:
+            end.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
