@@ -305,7 +305,6 @@ static int make_store(struct session *session, struct problem *problem)
 	size_t count = 1;
 	int error = 0;
 
-	session->growth.cushion = session->plan.cushion;
 	switch (session->plan.store) {
 	case STORE_DM_CRYPT:
 		error = state_record_mapper(&session->state, problem);

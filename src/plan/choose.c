@@ -50,14 +50,6 @@ static int refuse_requirement(const struct planning *planning, unsigned bit, con
 			   said ? "" : "' of privexec.conf", reason);
 }
 
-/*
- * How far a store on disk grows ahead of what is written. All of what it may have would be
- * simplest, but a dozen sessions would leave nothing to others; a program that allocates more than
- * this at once (posix_fallocate(3)) fails although the host has it.
- */
-#define CUSHION_LEAST (4ULL << 30)
-#define CUSHION_SHARE 8 /* of what is free on the host */
-
 static const char *why_not(const struct planning *planning, enum probe_word word)
 {
 	const struct probe *probe = &planning->facts->probes->words[word];
@@ -159,8 +151,6 @@ static int grant_disk(const struct planning *planning)
 	if (size < STORE_DISK_LEAST)
 		size = STORE_DISK_LEAST;
 	plan->size_granted = size / STORE_DISK_STEP * STORE_DISK_STEP;
-	plan->cushion = available / CUSHION_SHARE > CUSHION_LEAST ? available / CUSHION_SHARE
-								  : CUSHION_LEAST;
 	return 0;
 }
 

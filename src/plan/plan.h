@@ -121,7 +121,6 @@ struct plan {
 	char store_reason[PLAN_REASON_SIZE]; /* why `auto` took no better one; or empty */
 	uint64_t size;			     /* bytes asked for, 0: the store's default */
 	bool granted_less;		     /* than asked for */
-	uint64_t cushion; /* a store on disk: bytes to be free in it, as far as the host has them */
 	enum network_choice network;
 	enum end_choice end;
 	unsigned require;

@@ -2,14 +2,19 @@
 #include "base/clock.h"
 #include "store/growth.h"
 
-#define STEP (512ULL << 20)
-#define SMALL_STEP (32ULL << 20)
-#define FIRST_STEP (1ULL << 30)
+#define MIB (1ULL << 20)
+#define STEP_MOST (512 * MIB)
+#define STEP_LEAST (4 * MIB)
+#define FIRST_STEP (1024 * MIB)
+#define SHARE 8 /* of what the host has left, to be free in the store */
 
-/* Looking costs a system call; a cushion lasts for seconds at the speed of the fastest disks. */
+/* In milliseconds. Looking costs two system calls. */
 #define PAUSE_LEAST 20
 #define PAUSE_MOST 500
 #define REFUSED_PAUSE 250
+
+/* What a fast disk is written with in a millisecond: for so long a look can wait. */
+#define BYTES_PER_MILLISECOND (4 * MIB)
 
 int growth_wait(const struct growth *growth, const struct store *store)
 {
@@ -23,31 +28,54 @@ int growth_wait(const struct growth *growth, const struct store *store)
 
 static void look_again(struct growth *growth, uint64_t available)
 {
+	int64_t most = (int64_t)(available / BYTES_PER_MILLISECOND);
+
 	if (available < growth->last_free || growth->pause == 0)
 		growth->pause = PAUSE_LEAST;
-	else if (growth->pause < PAUSE_MOST)
+	else
 		growth->pause *= 2;
+	if (most < PAUSE_LEAST)
+		most = PAUSE_LEAST;
+	if (most > PAUSE_MOST)
+		most = PAUSE_MOST;
+	if (growth->pause > most)
+		growth->pause = most;
 	growth->last_free = available;
 	growth->next = clock_milliseconds() + growth->pause;
 }
 
+/* How much is to be free in the store, going by what the host has left. */
+static uint64_t cushion(const struct store *store)
+{
+	uint64_t left;
+
+	return space_below(&store->space, &left) < 0 ? 0 : left / SHARE;
+}
+
 void growth_step(struct growth *growth, struct store *store)
 {
-	uint64_t available;
+	uint64_t available, wanted, step;
 
 	if (growth_wait(growth, store) != 0 || store_free(store, &available) < 0)
 		return;
-	if (available >= growth->cushion) {
+	wanted = cushion(store);
+	if (wanted < STEP_LEAST)
+		wanted = STEP_LEAST;
+	/* a step that is too small is not worth a look at once */
+	step = wanted > available ? wanted - available : 0;
+	if (step < wanted / 4) {
 		look_again(growth, available);
 		return;
 	}
 	/* the next step follows at once, when what else has happened was looked at */
-	if (space_grow(&store->space, STEP) < 0 && space_grow(&store->space, SMALL_STEP) < 0)
+	if (space_grow(&store->space, step < STEP_MOST ? step : STEP_MOST) < 0 &&
+	    space_grow(&store->space, STEP_LEAST) < 0)
 		growth->next = clock_milliseconds() + REFUSED_PAUSE;
 }
 
 void growth_begin(struct store *store)
 {
-	if (space_grow(&store->space, FIRST_STEP) < 0)
-		space_grow(&store->space, SMALL_STEP);
+	uint64_t wanted = cushion(store);
+
+	space_grow(&store->space, wanted < FIRST_STEP ? wanted : FIRST_STEP);
 }

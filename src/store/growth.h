@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * When a store on disk grows: ahead of what is written, so that a write of any speed finds room
- * while the host has some, and no further ahead than that, since others use the disk too.
+ * while the host has some. What is ahead is taken from everybody else on the disk: it is an eighth
+ * of what the host has left, so that twenty sessions at once still leave a quarter.
  */
 #ifndef PRIVEXEC_STORE_GROWTH_H
 #define PRIVEXEC_STORE_GROWTH_H
@@ -11,10 +12,9 @@
 #include "store/store.h"
 
 struct growth {
-	uint64_t cushion;   /* bytes that shall be free in the store */
 	int64_t next;	    /* when to look again: clock_milliseconds(); 0: at once */
 	int64_t pause;	    /* between the last two looks, while nothing was written */
-	uint64_t last_free; /* bytes, at the last look */
+	uint64_t last_free; /* bytes in the store, at the last look */
 };
 
 /* Milliseconds until growth_step() is due, -1: never. */

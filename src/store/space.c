@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -219,4 +220,16 @@ uint64_t space_to_come(const struct space *space)
 	uint64_t left = space->count > 0 ? space->levels[space->count - 1].left : 0;
 
 	return left > space->floor ? left - space->floor : 0;
+}
+
+int space_below(const struct space *space, uint64_t *ret_bytes)
+{
+	struct statfs usage;
+
+	if (space->count == 0)
+		return -EINVAL;
+	if (fstatfs(space->levels[0].file, &usage) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)usage.f_bavail * (uint64_t)usage.f_bsize;
+	return 0;
 }

@@ -60,4 +60,7 @@ int space_grow(struct space *space, uint64_t bytes);
 /* Bytes by which it could grow yet, if the host had them. */
 uint64_t space_to_come(const struct space *space);
 
+/* Bytes that whoever pays has left in the file system below all levels. 0 or a negative errno. */
+int space_below(const struct space *space, uint64_t *ret_bytes);
+
 #endif
