@@ -176,7 +176,7 @@ void recorded_load(const char *directory, const char *name, struct recorded *ret
 	struct problem problem = { 0 };
 	char line[4096];
 
-	*recorded = (struct recorded){ 0 };
+	*recorded = (struct recorded){ .probes = &recorded_probes };
 	if (mount_table_read(table, name, &recorded->mounts, &problem) < 0)
 		fail_msg("%s", problem.text);
 	for (size_t i = 0; i < recorded->mounts.count; i++)
@@ -235,7 +235,7 @@ int recorded_plan(struct recorded *recorded, enum who who,
 	const struct request nothing = { .streams = { STREAM_PASSED, STREAM_PASSED,
 						      STREAM_TERMINAL } };
 	const struct plan_facts facts = {
-		.probes = &recorded_probes,
+		.probes = recorded->probes,
 		.authority =
 			who == WHO_ROOTLESS ? AUTHORITY_USER_NAMESPACE : AUTHORITY_CAPABILITIES,
 		.user_namespaces = true,

@@ -26,6 +26,7 @@ enum who {
 
 struct recorded {
 	struct mount_table mounts;
+	const struct probes *probes; /* recorded_probes, if nothing else is put here */
 	const char **proven;	    /* ends with NULL */
 	struct plan_entry *entries; /* ends with an empty one */
 	size_t proven_count, entry_count;
