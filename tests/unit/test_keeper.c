@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The keeper's own defences, one by one: filters, emptying the store, the budget, descriptors, the
+/* The keeper's own defences, one by one: emptying the store, the budget, descriptors, the
  * sweeping of control groups, and how authority is taken and given up. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,8 +26,8 @@
 #include "authority/authority.h"
 #include "base/descriptors.h"
 #include "cgroup/cgroup.h"
+#include "children.h"
 #include "confine/capability.h"
-#include "keeper/filter.h"
 #include "store/budget.h"
 #include "store/empty.h"
 #include "base/filesystem.h"
@@ -36,213 +36,6 @@
 #define OTHER_USER 54322
 #define MIB (1ULL << 20)
 #define GIB (1ULL << 30)
-
-/* In a child, where cmocka cannot be told: says what is wrong and exits with 1. */
-#define CHECK(condition)                                                                        \
-	do {                                                                                    \
-		if (!(condition)) {                                                             \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			_exit(1);                                                               \
-		}                                                                               \
-	} while (0)
-
-/* Runs @what in a child, which exits with 0 unless it says otherwise. Returns the wait status. */
-static int in_child(void (*what)(const void *), const void *argument)
-{
-	pid_t child = fork();
-	int status;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		what(argument);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return status;
-}
-
-static void assert_good(void (*what)(const void *), const void *argument)
-{
-	int status = in_child(what, argument);
-
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-}
-
-static void need_root(void)
-{
-	if (geteuid() != 0)
-		skip();
-}
-
-/* ---- filters ---- */
-
-#define CALLS 471
-#define X32 0x40000000L
-
-enum entry { ENTRY_NATIVE, ENTRY_X32, ENTRY_I386 };
-
-struct attempt {
-	int filter; /* enum filter_kind, or -1 for none */
-	enum entry entry;
-	long number;
-};
-
-static void call_i386(long number)
-{
-#ifdef __x86_64__
-	__asm__ volatile("int $0x80"
-			 : "+a"(number)
-			 : "b"(-1L), "c"(-1L), "d"(-1L), "S"(-1L), "D"(-1L)
-			 : "memory", "r8", "r9", "r10", "r11");
-#else
-	(void)number;
-#endif
-}
-
-static void attempt(const void *argument)
-{
-	const struct attempt *it = argument;
-	struct problem problem = { 0 };
-
-	if (it->filter >= 0 && filter_load((enum filter_kind)it->filter, &problem) < 0)
-		_exit(2);
-	if (it->entry == ENTRY_I386)
-		call_i386(it->number);
-	else
-		syscall(it->number | (it->entry == ENTRY_X32 ? X32 : 0), -1L, -1L, -1L, -1L, -1L,
-			-1L);
-	/* not _exit(), before which a sanitizer may make calls of its own */
-	syscall(SYS_exit_group, 0);
-}
-
-static bool is_allowed(int filter, long number)
-{
-	for (const int *call = filter_allowed((enum filter_kind)filter); *call != -1; call++)
-		if (*call == number)
-			return true;
-	return false;
-}
-
-static void assert_dies(int filter, enum entry entry, long number)
-{
-	const struct attempt it = { filter, entry, number };
-	int status = in_child(attempt, &it);
-
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
-		fail_msg("filter %d, entry %d, call %ld: wait status %#x", filter, entry, number,
-			 status);
-}
-
-/* uretprobe and uprobe: newer kernels let these two pass whatever a filter says. Outside of a
- * probe's trampoline they fail or kill, and do nothing. */
-static bool passes_all_filters(long number)
-{
-#ifdef __x86_64__
-	return number == 335 || number == 336;
-#else
-	(void)number;
-	return false;
-#endif
-}
-
-static void other_calls_die(int filter)
-{
-	for (long number = 0; number < CALLS; number++)
-		if (!is_allowed(filter, number) && !passes_all_filters(number))
-			assert_dies(filter, ENTRY_NATIVE, number);
-}
-
-static void every_call_that_is_not_listed_kills_the_keeper(void **state)
-{
-	(void)state;
-	other_calls_die(FILTER_KEEPER);
-}
-
-static void every_call_that_is_not_listed_kills_the_sweeper(void **state)
-{
-	(void)state;
-	other_calls_die(FILTER_SWEEPER);
-}
-
-static void the_x32_entry_kills_whatever_the_call(void **state)
-{
-	(void)state;
-#ifndef __x86_64__
-	skip();
-#endif
-	for (int filter = FILTER_KEEPER; filter <= FILTER_SWEEPER; filter++)
-		for (long number = 0; number < CALLS; number++)
-			if (is_allowed(filter, number) || number % 16 == 0)
-				assert_dies(filter, ENTRY_X32, number);
-}
-
-static void the_i386_entry_kills_whatever_the_call(void **state)
-{
-	/* getpid, unfiltered: a kernel without that entry raises SIGSEGV, and nothing is to be seen
-	 */
-	const struct attempt plain = { -1, ENTRY_I386, 20 };
-
-	(void)state;
-#ifndef __x86_64__
-	skip();
-#endif
-	if (WIFSIGNALED(in_child(attempt, &plain)))
-		skip();
-	for (int filter = FILTER_KEEPER; filter <= FILTER_SWEEPER; filter++)
-		for (long number = 0; number < CALLS; number++)
-			if (is_allowed(filter, number) || number % 16 == 0)
-				assert_dies(filter, ENTRY_I386, number);
-}
-
-static void listed_calls_are_let_through(void **state)
-{
-	const struct attempt attempts[] = {
-		{ FILTER_KEEPER, ENTRY_NATIVE, SYS_read },
-		{ FILTER_KEEPER, ENTRY_NATIVE, SYS_accept4 },
-		{ FILTER_KEEPER, ENTRY_NATIVE, SYS_waitid },
-		{ FILTER_SWEEPER, ENTRY_NATIVE, SYS_openat },
-		{ FILTER_SWEEPER, ENTRY_NATIVE, SYS_unlinkat },
-		{ FILTER_SWEEPER, ENTRY_NATIVE, SYS_renameat },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(attempts) / sizeof(*attempts); i++)
-		assert_int_equal(in_child(attempt, &attempts[i]), 0);
-}
-
-static void a_filtered_process_can_gain_no_privilege(void **state)
-{
-	char path[64], text[4096] = "";
-	int ends[2], file, status;
-	pid_t child;
-
-	(void)state;
-	assert_int_equal(pipe(ends), 0);
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		/* the filter lets it wait for nothing but this: poll without an end */
-		struct problem problem = { 0 };
-
-		CHECK(filter_load(FILTER_KEEPER, &problem) == 0);
-		if (write(ends[1], "x", 1) == 1)
-			syscall(SYS_poll, NULL, 0, 5000);
-		_exit(0);
-	}
-	assert_int_equal(read(ends[0], text, 1), 1);
-	snprintf(path, sizeof(path), "/proc/%d/status", child);
-	file = open(path, O_RDONLY);
-	assert_true(file >= 0);
-	assert_true(read(file, text, sizeof(text) - 1) > 0);
-	close(file);
-	close(ends[0]);
-	close(ends[1]);
-	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
-	assert_non_null(strstr(text, "NoNewPrivs:\t1"));
-	assert_non_null(strstr(text, "Seccomp:\t2"));
-}
 
 /* ---- emptying the store ---- */
 
@@ -874,12 +667,6 @@ static void root_of_a_session_is_never_uid_or_group_0_again(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_call_that_is_not_listed_kills_the_keeper),
-		cmocka_unit_test(every_call_that_is_not_listed_kills_the_sweeper),
-		cmocka_unit_test(the_x32_entry_kills_whatever_the_call),
-		cmocka_unit_test(the_i386_entry_kills_whatever_the_call),
-		cmocka_unit_test(listed_calls_are_let_through),
-		cmocka_unit_test(a_filtered_process_can_gain_no_privilege),
 		cmocka_unit_test(a_tree_of_five_thousand_levels_is_emptied),
 		cmocka_unit_test(emptying_takes_one_descriptor_however_deep_the_tree),
 		cmocka_unit_test(a_wide_tree_is_emptied),
