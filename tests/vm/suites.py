@@ -4,19 +4,20 @@ difference to it. What is left out here is not run, and so counted neither as pa
 
 SUITES = ("installation", "attack", "session")
 
-# A test, or the beginning of the names of several, and why it need not be repeated on every kernel.
+# A test, or the beginning of the names of several, as pytest prints them, and why it need not be repeated
+# on every kernel.
 LEFT_OUT = {
     # make, meson and apt are the same everywhere
-    "tests/installation/test_installation.py::test_staging": "the build system",
-    "tests/installation/test_installation.py::test_installing_again": "the build system",
-    "tests/installation/test_installation.py::test_uninstalling": "the build system",
-    "tests/installation/test_installation.py::test_dependencies": "a list of packages",
-    "tests/installation/test_installation.py::test_an_unknown_section": "a list of packages",
-    "tests/installation/test_installation.py::test_an_ordinary_user_is_told": "a list of packages",
-    "tests/installation/test_installation.py::test_make_run": "the build system",
+    "installation/test_installation.py::test_staging": "the build system",
+    "installation/test_installation.py::test_installing_again": "the build system",
+    "installation/test_installation.py::test_uninstalling": "the build system",
+    "installation/test_installation.py::test_dependencies": "a list of packages",
+    "installation/test_installation.py::test_an_unknown_section": "a list of packages",
+    "installation/test_installation.py::test_an_ordinary_user_is_told": "a list of packages",
+    "installation/test_installation.py::test_make_run": "the build system",
     # the front answers before any session is made
-    "tests/session/test_bad_input.py::test_a_wrong_invocation": "options and configuration only",
+    "session/test_bad_input.py::test_a_wrong_invocation": "options and configuration only",
     # guests have no network
-    "tests/session/test_work.py::test_root_installs_a_package": "needs the network",
-    "tests/session/test_work.py::test_a_debian_source_package": "needs the network",
+    "session/test_work.py::test_root_installs_a_package": "needs the network",
+    "session/test_work.py::test_a_debian_source_package": "needs the network",
 }
