@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -191,16 +192,25 @@ static void wipe_key(int control, const char *id)
 	call(control, DM_TARGET_MSG, &request);
 }
 
+/* The last words of a dying file system are swallowed by "zero"; "error" would log each of them. */
+static bool load_nothing(int control, const char *id, uint64_t bytes)
+{
+	uint64_t device;
+
+	return load(control, id, bytes, "zero", "", &device) == 0 ||
+	       load(control, id, bytes, "error", "", &device) == 0;
+}
+
 void mapper_end(int control, const char *id)
 {
-	uint64_t bytes = size_of(control, id), device;
+	uint64_t bytes = size_of(control, id);
 
 	/*
 	 * A device that is only half made has no live table; removing it is enough. What is still
 	 * on its way into the device is not waited for, and a wiped device must not stay suspended:
 	 * whoever pins the file system would hang in it for good.
 	 */
-	if (bytes > 0 && load(control, id, bytes, "error", "", &device) == 0) {
+	if (bytes > 0 && load_nothing(control, id, bytes)) {
 		suspend(control, id, DM_SUSPEND_FLAG | DM_NOFLUSH_FLAG | DM_SKIP_LOCKFS_FLAG);
 		wipe_key(control, id);
 		suspend(control, id, 0);

@@ -26,8 +26,9 @@ int mapper_create(int control, const char *id, uint64_t bytes, const char *targe
 		  const char *parameters, struct problem *problem);
 
 /*
- * Puts a table of errors in the place of the session's, which wipes the key that the old one held,
- * and removes the device with its last user. No error if there is none. Only ioctls on @control.
+ * Puts a table that holds nothing in the place of the session's, which wipes the key that the old
+ * one held, and removes the device with its last user. No error if there is none. Only ioctls on
+ * @control.
  */
 void mapper_end(int control, const char *id);
 
