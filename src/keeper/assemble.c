@@ -323,6 +323,8 @@ static int make_store(struct session *session, struct problem *problem)
 		count += store->outer >= 0;
 		error = sweeper_give(&session->sweeper, SWEEPER_STORE, gift, count, problem);
 	}
+	if (!error && store->device >= 0)
+		error = sweeper_give(&session->sweeper, SWEEPER_DEVICE, &store->device, 1, problem);
 	if (!error)
 		session_say(session, MESSAGE_DEBUG, "store: %llu bytes",
 			    (unsigned long long)store->size);
@@ -388,6 +390,13 @@ static int make_outside(struct session *session, struct problem *problem)
 	}
 	/* also on failure, of which the front is told only then: it may not be reading */
 	state_unlock(&session->state);
+	if (!error && count.held[0])
+		session_say(
+			session, MESSAGE_WARNING,
+			"session %s has ended, but another process holds its mounts: nothing can "
+			"be read through them, but its key stays in memory until that process "
+			"ends",
+			count.held);
 	if (!error)
 		error = make_store(session, problem);
 	if (!error)

@@ -44,6 +44,9 @@ static const int sweeper[] = {
 	SCMP_SYS(getdents64),
 	SCMP_SYS(unlinkat),
 	SCMP_SYS(renameat),
+	SCMP_SYS(read),	   /* is the store of the dead session held? */
+	SCMP_SYS(mkdirat), /* then that is listed */
+	SCMP_SYS(flock),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(rt_sigreturn),

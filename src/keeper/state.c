@@ -23,7 +23,9 @@
 #define LOCK_WAIT_MILLISECONDS 10000
 
 /* Every file that a session's directory may hold. */
-static const char *const files[] = { "promise", "cgroup", "mapper", "state.json", "keeper" };
+static const char *const files[] = {
+	"promise", "cgroup", "held", "mapper", "state.json", "keeper"
+};
 
 /* Opens directory @name, which must be root's alone; makes it if missing. */
 static int open_directory(int parent, const char *name, mode_t mode)
@@ -92,9 +94,14 @@ static uint64_t read_promise(int session)
 	return sscanf(text, "%" SCNu64, &bytes) == 1 ? bytes : 0;
 }
 
+static bool is_held(int session)
+{
+	return faccessat(session, "held", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Counts the sessions below @user_directory, those that cannot be swept too, and sweeps the dead.
  */
-static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, uint64_t *promised)
+static int survey_user(int user_directory, int cgroup_root, struct state_count *ret_count)
 {
 	int listing = openat(user_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
@@ -116,8 +123,12 @@ static int survey_user(int user_directory, int cgroup_root, unsigned *sessions, 
 		if (flock(session, LOCK_EX | LOCK_NB) == 0 &&
 		    sweep(user_directory, entry->d_name, session, cgroup_root))
 			continue;
-		*sessions += 1;
-		*promised += read_promise(session);
+		if (is_held(session)) {
+			snprintf(ret_count->held, sizeof(ret_count->held), "%.8s", entry->d_name);
+			continue;
+		}
+		ret_count->sessions_of_user += 1;
+		ret_count->bytes_promised += read_promise(session);
 	}
 	closedir(directory);
 	return 0;
@@ -138,17 +149,19 @@ static int survey(const struct state *state, uid_t uid, int cgroup_root,
 	snprintf(own, sizeof(own), "%u", uid);
 	while ((entry = readdir(directory))) {
 		_cleanup_close_ int user = -1;
-		unsigned sessions = 0;
+		struct state_count count = { 0 };
 
 		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
 			continue;
 		user = openat(state->root, entry->d_name,
 			      O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (user < 0 ||
-		    survey_user(user, cgroup_root, &sessions, &ret_count->bytes_promised) < 0)
+		if (user < 0 || survey_user(user, cgroup_root, &count) < 0)
 			continue;
+		count.bytes_promised += ret_count->bytes_promised;
 		if (strcmp(entry->d_name, own) == 0)
-			ret_count->sessions_of_user = sessions;
+			*ret_count = count;
+		else
+			ret_count->bytes_promised = count.bytes_promised;
 	}
 	closedir(directory);
 	return 0;
@@ -271,6 +284,20 @@ int state_describe(const struct state *state, const char *json, struct problem *
 		return problem_set(problem, -error, "cannot describe the session in %s: %s",
 				   STATE_DIRECTORY, strerror(-error));
 	return 0;
+}
+
+int state_hold(int user_directory, const char *id)
+{
+	int directory, error;
+
+	if (mkdirat(user_directory, id, 0755) < 0)
+		return -errno;
+	/* never closed: the lock goes with the process */
+	directory = openat(user_directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	error = flock(directory, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	return error ? error : write_new(directory, "held", "");
 }
 
 int state_listen(const struct state *state, struct problem *problem)

@@ -28,7 +28,9 @@ struct state {
 /* What state_open() found of live sessions. */
 struct state_count {
 	unsigned sessions_of_user;
-	uint64_t bytes_promised; /* memory, to the sessions of all users */
+	uint64_t bytes_promised;	  /* memory, to the sessions of all users */
+	char held[SESSION_ID_LENGTH + 1]; /* one of the user's that has ended, but whose store
+					   * somebody holds: state_hold(); or empty */
 };
 
 /*
@@ -64,6 +66,12 @@ int state_listen(const struct state *state, struct problem *problem);
 /* Removes the session's directory. Missing parts are no error. Descriptors only: no paths of users.
  */
 void state_remove(int user_directory, const char *id);
+
+/*
+ * Lists the session @id, which has ended, as held; the caller's lock on it lasts until it exits. By
+ * the sweeper. 0 or a negative errno.
+ */
+int state_hold(int user_directory, const char *id);
 
 void state_close(struct state *state);
 

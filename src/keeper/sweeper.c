@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptor.h"
 #include "confine/capability.h"
 #include "control/channel.h"
@@ -16,9 +17,16 @@
 #include "keeper/process.h"
 #include "keeper/sweeper.h"
 #include "store/end.h"
+#include "store/held.h"
 
 #define END_WAIT_MILLISECONDS 5000
 #define CGROUP_MILLISECONDS 1000
+
+/* After its end a store is gone within a fraction of a second, if nobody outside holds it. */
+#define HELD_GRACE_MILLISECONDS 2000
+#define HELD_LOOK_MILLISECONDS 20
+#define HELD_AGAIN_MILLISECONDS 1000
+#define HELD_MOST_MILLISECONDS (24 * 3600 * 1000)
 
 /* What the sweeper knows; all of it by descriptor. */
 struct remains {
@@ -29,6 +37,7 @@ struct remains {
 	struct cgroup cgroup;
 	int init;
 	int state;
+	struct held held;
 };
 
 static void take_gift(struct remains *remains, char gift, const int *descriptors, size_t count)
@@ -37,6 +46,8 @@ static void take_gift(struct remains *remains, char gift, const int *descriptors
 		remains->state = descriptors[0];
 	} else if (gift == SWEEPER_STORE && count >= 1 && count <= STORE_REMAINS_MAX) {
 		memcpy(remains->store.directories, descriptors, count * sizeof(*descriptors));
+	} else if (gift == SWEEPER_DEVICE && count == 1) {
+		held_begin(&remains->held, descriptors[0]);
 	} else if (gift == SWEEPER_CGROUP && count == 2) {
 		remains->cgroup.kill = descriptors[0];
 		remains->cgroup.events = descriptors[1];
@@ -74,6 +85,34 @@ static void end_processes(struct remains *remains)
 	cgroup_wait_empty(&remains->cgroup, END_WAIT_MILLISECONDS);
 }
 
+/* Looks every @pause milliseconds until nobody holds the store, or for @most of them. */
+static bool is_held_after(const struct held *held, int pause, int most)
+{
+	int64_t limit = clock_milliseconds() + most;
+
+	while (held_still(held)) {
+		if (clock_milliseconds() >= limit)
+			return true;
+		poll(NULL, 0, pause);
+	}
+	return false;
+}
+
+/*
+ * Sees the store of the dead session go. Has it listed for as long as it is held by somebody
+ * outside.
+ */
+static void watch_held(struct remains *remains)
+{
+	bool held = is_held_after(&remains->held, HELD_LOOK_MILLISECONDS, HELD_GRACE_MILLISECONDS);
+
+	store_end_outer(&remains->store);
+	if (!held || state_hold(remains->user_directory, remains->id) < 0)
+		return;
+	is_held_after(&remains->held, HELD_AGAIN_MILLISECONDS, HELD_MOST_MILLISECONDS);
+	state_remove(remains->user_directory, remains->id);
+}
+
 static _Noreturn void sweep(struct remains *remains)
 {
 	wait_for_end(remains);
@@ -85,7 +124,9 @@ static _Noreturn void sweep(struct remains *remains)
 		state_remove(remains->user_directory, remains->id);
 	/* its own end takes a moment more, for which nobody needs to wait */
 	if (write(remains->channel, "d", 1) < 0)
-		_exit(1);
+		remains->channel = -1; /* the keeper was killed */
+	descriptor_close(&remains->channel);
+	watch_held(remains);
 	_exit(0);
 }
 
@@ -120,6 +161,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		.cgroup = *cgroup,
 		.init = -1,
 		.state = -1,
+		.held = { .device = -1 },
 	};
 	int ends[2], pidfd, error = channel_pair(ends);
 	pid_t child;

@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <linux/dm-ioctl.h>
 
+#include "base/descriptor.h"
 #include "confine/capability.h"
 #include "store/empty.h"
 #include "store/end.h"
@@ -26,16 +27,24 @@ const unsigned store_end_ioctls[] = {
 	0,
 };
 
-void store_end(const struct store_remains *remains, const char *id)
+void store_end(struct store_remains *remains, const char *id)
 {
-	for (int i = 0; i < STORE_REMAINS_MAX; i++) {
-		if (remains->directories[i] < 0)
-			continue;
-		if (remains->kind == STORE_MEMORY)
-			store_empty(remains->directories[i]);
-		else
-			ext4_shut_down(remains->directories[i]);
-	}
+	int inner = remains->directories[0];
+
+	if (inner >= 0 && remains->kind == STORE_MEMORY)
+		store_empty(inner);
+	else if (inner >= 0)
+		ext4_shut_down(inner);
 	if (remains->mapper >= 0)
 		mapper_end(remains->mapper, id);
+	/* nothing here may hold what the kernel is to free */
+	descriptor_close(&remains->directories[0]);
+	descriptor_close(&remains->mapper);
+}
+
+void store_end_outer(struct store_remains *remains)
+{
+	if (remains->directories[1] >= 0)
+		ext4_shut_down(remains->directories[1]);
+	descriptor_close(&remains->directories[1]);
 }

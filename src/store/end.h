@@ -27,6 +27,13 @@ extern const unsigned store_end_ioctls[];
  * on disk unreadable at once, without writing back what nobody will read. The kernel frees the rest
  * with the last descriptor and mount.
  */
-void store_end(const struct store_remains *remains, const char *id);
+void store_end(struct store_remains *remains, const char *id);
+
+/*
+ * fscrypt, later: shuts the outer file system down too, and lets go of it. Not before the inner one
+ * is gone, whose last words would fail on it with a line in the log for each; or as soon as it is
+ * clear that somebody holds that. Else does nothing.
+ */
+void store_end_outer(struct store_remains *remains);
 
 #endif

@@ -19,6 +19,7 @@
 #include "store/backing.h"
 #include "store/disk.h"
 #include "store/ext4.h"
+#include "store/held.h"
 #include "store/loop.h"
 
 /* udev/90-privexec.rules knows the backing files of loop devices by this directory. */
@@ -130,6 +131,10 @@ static int prepare_inner(const struct store_disk *disk, const struct template *t
 	error = device < 0 ? device : disk_write_template(disk, template, file, problem);
 	if (!error)
 		error = ext4_mount(device, &store->mount, &store->directory, problem);
+	if (!error) {
+		store->device = held_open(device, problem);
+		error = store->device < 0 ? store->device : 0;
+	}
 	if (!error)
 		error = space_add_level(&store->space, disk->authority, file, store->directory,
 					template->bytes, problem);

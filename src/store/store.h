@@ -29,14 +29,19 @@ struct store {
 	int directory;	    /* its root directory */
 	int outer;	    /* fscrypt: the root directory of the outer file system */
 	int mapper;	    /* dm-crypt: the control device */
+	int device;	    /* fscrypt: the loop device, in sysfs (held.h) */
 	struct space space; /* disk stores: how it grows */
 	bool on_root;	    /* attached on top of "/": store_attach() */
 	uint64_t bytes_empty, files_empty; /* in use before the command began */
 };
 
-#define STORE_NONE       \
-	((struct store){ \
-		.mount = -1, .directory = -1, .outer = -1, .mapper = -1, .space = SPACE_NONE })
+#define STORE_NONE                        \
+	((struct store){ .mount = -1,     \
+			 .directory = -1, \
+			 .outer = -1,     \
+			 .mapper = -1,    \
+			 .device = -1,    \
+			 .space = SPACE_NONE })
 
 /*
  * Makes a store of @size bytes in memory: a tmpfs that is in no mount table. Needs CAP_SYS_ADMIN in
