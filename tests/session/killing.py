@@ -95,11 +95,11 @@ def _expected(storm):
     return (137,) if storm.victims == ("command",) else (125,)
 
 
-def storm(front, chosen, loaded, rng, user=None):
+def storm(front, chosen, loaded, rng, user=None, store="--store=auto"):
     """One round. Returns the seconds until its processes, and until all of it, were gone."""
     limit = LIMIT_UNDER_LOAD if loaded else LIMIT_AT_REST
     mounts = _mounts()
-    session = Session(front, ["sh", "-c", LOAD if loaded else REST], user=user)
+    session = Session(front, ["sh", "-c", LOAD if loaded else REST], store, user=user)
     try:
         return _storm(session, front, chosen, limit, rng, user, mounts)
     finally:
@@ -133,6 +133,8 @@ def _storm(session, front, chosen, limit, rng, user, mounts):
     left += session.named_remains()
     left += machine.wait_until(lambda: not _mounts() - mounts, timeout=limit) and [] or [
         f"mount {line}" for line in _mounts() - mounts]
+    left += machine.wait_until(lambda: not session.devices_left(), step=0.002, timeout=limit) and [
+    ] or session.devices_left()
     assert not left, f"left after {limit} s: {left}"
     status = session.process.wait(limit * machine.SLOWNESS)
     _check_words(status, session.process.stderr.read(), _expected(chosen))
@@ -147,24 +149,24 @@ def _check_empty(session):
     assert not session.state.exists() or is_stale(session.state)
 
 
-def count_calls(front, user=None):
+def count_calls(front, user=None, store="--store=auto"):
     """Of a session that nobody kills, two dictionaries: {role: number of its system calls} and {role:
     the number of its parent's system call that made it}."""
-    followed = Followed(_argv(front), user=user)
+    followed = Followed(_argv(front, store), user=user)
     left, text = followed.run(20), followed.output()
     followed.release()
     assert not left and followed.status == 0 and text == "", (left, followed.status, text)
     return followed.calls, followed.births
 
 
-def _argv(front):
-    return [front, "-q", "--net=none", "--size=16M", "--", "/bin/true"]
+def _argv(front, store):
+    return [front, "-q", "--net=none", "--size=16M", store, "--", "/bin/true"]
 
 
-def kill_at_call(front, role, at, user=None):
+def kill_at_call(front, role, at, user=None, store="--store=auto"):
     """Kills @role at its system call number @at. Returns the seconds until all processes of the
     session were gone, or None when it made fewer calls."""
-    followed = Followed(_argv(front), user=user, role=role, at=at)
+    followed = Followed(_argv(front, store), user=user, role=role, at=at)
     left = followed.run(LIMIT_AT_REST)
     gone, text = time.monotonic() - (followed.killed or 0), followed.output()
     followed.release()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A live session and everything of it that can be named from outside: its processes, its state
-directory, its control group. For tests that look at one, kill parts of it and see what is left."""
+directory, its control group, the block devices of its store. For tests that look at one, kill parts of
+it and see what is left."""
 
 import json
 import os
@@ -64,6 +65,33 @@ def read_line(descriptor, seconds):
     return text.decode()
 
 
+def _number_of_use(device):
+    """Tells one use of a block device from the next; None where nothing uses it."""
+    try:
+        if device.name.startswith("7:") and not (device / "loop/backing_file").exists():
+            return None
+        return (device / "diskseq").read_text(encoding="ascii")
+    except OSError:
+        return None
+
+
+def store_devices(keeper):
+    """{directory in /sys: number of its use} of the block devices of the store that @keeper keeps."""
+    found = {}
+    for entry in os.listdir(f"/proc/{keeper}/fd"):
+        try:
+            number = os.stat(f"/proc/{keeper}/fd/{entry}").st_dev
+        except OSError:
+            continue  # closed meanwhile
+        device = Path("/sys/dev/block", f"{os.major(number)}:{os.minor(number)}")
+        for part in (device, *(device / "slaves").glob("*")):
+            path = Path("/sys/dev/block", (part / "dev").read_text().strip()) if (
+                part / "dev").exists() else part
+            if path.exists() and path.resolve().name.startswith(("loop", "dm-")):
+                found[path] = _number_of_use(path)
+    return found
+
+
 class Session:
     """Starts `privexec -q OPTIONS -- COMMAND` and waits until the command runs. @user: whose session
     (a machine.User), else root's. @prefix: words before privexec, by which it is started."""
@@ -89,12 +117,15 @@ class Session:
         self.id = self.started["session"]
         self.front = self.process.pid
         self.keeper, self.init = self.started["keeper"], self.started["init"]
-        self.sweeper = next((pid for pid in children(self.keeper)
-                             if name(pid) == "privexec-sweep"), 0)
+        # the kernel's list of children may lack some while others of them end
+        self.sweeper = machine.wait_until(
+            lambda: next((pid for pid in children(self.keeper) if name(pid) == "privexec-sweep"), 0),
+            timeout=2, step=0.002)
         found = machine.wait_until(lambda: [pid for pid in children(self.init)
                                             if name(pid) != "privexec-init"], step=0.002)
         self.command = found[0] if found else 0
         self.state = next(iter(machine.STATE.glob(f"*/{self.id}")), None)
+        self.devices = store_devices(self.keeper)
         self.cgroup = None
         if self.state and (self.state / "cgroup").exists():
             self.cgroup = unified_cgroup() / (self.state / "cgroup").read_text(encoding="ascii")
@@ -106,8 +137,10 @@ class Session:
     def kill(self, *victims, number=signal.SIGKILL):
         """@victims: names of attributes that hold pids, or pids. One after the other, at once."""
         for victim in victims:
+            pid = getattr(self, victim) if isinstance(victim, str) else victim
+            assert pid > 0, f"{victim} was not found"  # 0 would be everybody of this test run
             try:
-                os.kill(getattr(self, victim) if isinstance(victim, str) else victim, number)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
 
@@ -119,6 +152,11 @@ class Session:
         if self.cgroup and self.cgroup.exists():
             left.append(f"control group {self.cgroup}")
         return left
+
+    def devices_left(self):
+        """Block devices of its store that are there yet."""
+        return [f"block device {device}" for device, use in self.devices.items()
+                if use is not None and _number_of_use(device) == use]
 
     def end(self):
         """Ends it by hand, for the end of a test, and collects it."""

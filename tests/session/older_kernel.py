@@ -14,7 +14,7 @@ import sys
 
 # the same on all architectures that Linux 5 still supports
 CALLS = {"move_mount": 429, "fsconfig": 431, "clone3": 435, "close_range": 436, "openat2": 437,
-         "mount_setattr": 442}
+         "mount_setattr": 442, "memfd_secret": 447}
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
 ALLOW, ERRNO = 0x7fff0000, 0x00050000

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import machine
+import stores
 from room import OWN_SHM, inside, show, without_user_namespaces
+
+HERE = Path(__file__).resolve().parent
 
 
 class World:
@@ -90,6 +93,21 @@ def without_namespaces(*words):
         world.user.command([world.front, *words, "--", "true"])), cwd="/")
 
 
+def configured(text, run):
+    """@run with this text in privexec.conf."""
+    def both(world):
+        (world.configuration / "privexec.conf").write_text(text, encoding="ascii")
+        return run(world)
+    return both
+
+
+def without_secret_memory(*words):
+    """On a kernel without memfd_secret(2), or where it is off."""
+    return lambda world: machine.run(
+        ["/usr/bin/python3", HERE / "older_kernel.py", "memfd_secret:ENOSYS", "--",
+         *world.user.command([world.front, *words, "--", "true"])], cwd="/")
+
+
 def limited(*limits):
     return lambda world: world.run(["prlimit", *limits, "--", world.front, "--net=none", "--",
                                     "true"])
@@ -155,6 +173,11 @@ def linked(configuration, world):
     configuration.symlink_to(world.directory / "moved")
 
 
+# A machine that can have no store of a kind. Its device files are the host's: they are hidden.
+NO_MAPPER = "[ ! -d /dev/mapper ] || mount -t tmpfs tmpfs /dev/mapper"
+NO_FSCRYPT = "mount -t tmpfs tmpfs /sys/fs/ext4"
+NO_DISK = "mount -t tmpfs -o mode=700 tmpfs /var/lib/privexec"
+QUIET, SCRUBBING = (show(f"quiet {more}\n", "/proc/cmdline") for more in ("", "init_on_free=1"))
 NO_MEMORY = show("MemTotal: 8000000 kB\nMemAvailable: 30000 kB\n", "/proc/meminfo")
 SWAP = show("Filename Type Size Used Priority\n/dev/x partition 100 0 -2\n", "/proc/swaps")
 MANY = "too many processes|ulimit -u"
@@ -179,10 +202,6 @@ INVOCATIONS = [
     ("a size with a blank", options("--size= 5M"), "--size cannot be ' 5M'", "--size=2G"),
     ("an unknown store", options("--store=disk"), "no choice 'disk'", "auto, .*memory"),
     ("an empty store", options("--store="), "no choice ''", "auto, .*memory"),
-    ("a store that is not there yet", options("--store=dm-crypt"), "no dm-crypt store",
-     "--store=memory"),
-    ("another store that is not there yet", options("--store=fscrypt"), "no fscrypt store",
-     "--store=memory"),
     ("an unknown network", options("--net=vpn"), "no choice 'vpn'", "auto, private, host"),
     ("a network that is not there yet", options("--net=private"), "no private network",
      "--net=none or --net=host"),
@@ -193,19 +212,19 @@ INVOCATIONS = [
     ("none among requirements", options("--require=none,no-swap"), "no word 'none'", "no-swap"),
     ("an empty word among requirements", options("--require=no-swap,,closed"), "no word ''",
      "no-swap"),
-    ("kernel-key without a store that has a key", options("--require=kernel-key"),
-     "--require=kernel-key cannot be met", "leave it out"),
+    ("kernel-key with a store that has none", options("--require=kernel-key", "--store=memory"),
+     "--require=kernel-key cannot be met", "--store=dm-crypt or leave it out"),
+    ("kernel-key with another", options("--require=kernel-key", "--store=fscrypt"),
+     "--require=kernel-key cannot be met", "leave it out|CONFIG_DM_CRYPT"),
+    ("a small store on disk", options("--size=15M", "--store=fscrypt"),
+     "a store on disk cannot be made in 15728640 bytes", "--size=16M or more|--store=memory"),
     ("encrypted-swap", options("--require=encrypted-swap"),
      "--require=encrypted-swap cannot be met", "no-swap instead"),
     ("private-network", options("--require=private-network"),
      "--require=private-network cannot be met", "--net=none"),
     ("labels", options("--require=labels"), "--require=labels cannot be met", "leave it out"),
-    ("no-hibernation", options("--require=no-hibernation"),
-     "--require=no-hibernation cannot be met", "hibernate.target"),
     ("no-accounting", options("--require=no-accounting"),
      "--require=no-accounting cannot be met", "accton off"),
-    ("ram-scrub", options("--require=ram-scrub"), "--require=ram-scrub cannot be met",
-     "init_on_free=1"),
     ("closed with the host's network", options("--require=closed", "--net=host"),
      "--require=closed cannot be met", "--net=none"),
     ("an unknown relaxation", options("--relax=clipboard"), "no word 'clipboard'", "x11"),
@@ -276,8 +295,6 @@ CONFIGURATIONS = [
     ("a key twice", conf("[session]\nnet = none\nnet = host\n"), "privexec.conf:3: 'net' is there "
      "twice", "remove one"),
     ("a bad store", conf("[session]\nstore = disk\n"), "2: 'disk' is no value for 'store'", "memory"),
-    ("a store that is not there yet", conf("[session]\nstore = dm-crypt\n"), "no dm-crypt store",
-     "--store=memory"),
     ("a bad size", conf("[session]\nsize = 12 monkeys\n"), "'12 monkeys' is no value for 'size'",
      "512M"),
     ("a bad network", conf("[session]\nnet = vpn\n"), "'vpn' is no value for 'net'", "host, none"),
@@ -352,10 +369,26 @@ CONFIGURATIONS = [
 ]
 
 MACHINES = [
-    ("no memory left to promise", on(NO_MEMORY, "--net=none"), "not enough memory",
+    ("no memory left to promise", on(NO_MEMORY, "--net=none", "--store=memory"), "not enough memory",
      "end a session, or ask for less with --size"),
-    ("no /proc/meminfo", on("mount --bind /dev/null /proc/meminfo", "--net=none"),
+    ("no /proc/meminfo", on("mount --bind /dev/null /proc/meminfo", "--net=none", "--store=memory"),
      "/proc/meminfo", "is /proc mounted"),
+    ("no device-mapper", on(NO_MAPPER, "--store=dm-crypt"),
+     "no dm-crypt store can be had: device-mapper", "CONFIG_DM_CRYPT.*--store=memory"),
+    ("no device-mapper for the configuration's store", configured(
+        "[session]\nstore = dm-crypt\n", on(NO_MAPPER)), "no dm-crypt store", "--store=memory"),
+    ("no device-mapper for a kernel key", on(NO_MAPPER, "--require=kernel-key"),
+     "--require=kernel-key cannot be met: device-mapper", "CONFIG_DM_CRYPT"),
+    ("no encryption in ext4", on(NO_FSCRYPT, "--store=fscrypt"),
+     "no fscrypt store can be had: ext4 has no encryption", "CONFIG_FS_ENCRYPTION.*--store=memory"),
+    ("a store directory in memory", on(NO_DISK, "--store=fscrypt"),
+     "no fscrypt store can be had: .*/var/lib/privexec is on a tmpfs", "`directory` in privexec.conf"),
+    ("a store directory that all can write", on(f"{NO_DISK}; chmod 777 /var/lib/privexec",
+     "--store=fscrypt"), "cannot use the store directory /var/lib/privexec", "not writable by others"),
+    ("no secret memory", without_secret_memory("--require=no-hibernation"),
+     "--require=no-hibernation cannot be met", "secretmem.enable=1, or mask hibernate.target"),
+    ("memory that is not cleared", on(QUIET, "--require=ram-scrub"),
+     "--require=ram-scrub cannot be met", "init_on_free=1"),
     ("swap that is not encrypted", on(SWAP, "--net=none"), "swap is active", "swapoff -a"),
     ("no /proc", on("umount -l /proc", "--net=none"), "/proc", "is /proc mounted"),
     ("an empty /proc", on("mount -t tmpfs tmpfs /proc", "--net=none"), "/proc", "is /proc mounted"),
@@ -459,6 +492,28 @@ def test_a_command_that_cannot_run_is_named_in_one_line(world, command, status):
     assert done.returncode == status, done
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert done.stderr.startswith("privexec: ") and command in done.stderr
+
+
+def test_what_the_machine_has_can_be_required(world):
+    done = on(SCRUBBING, "-q", "--net=none", "--require=ram-scrub")(world)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("lacks, reason", [
+    (f"{NO_MAPPER}\n{NO_FSCRYPT}", "ext4 has no encryption"), (NO_DISK, "is on a tmpfs")])
+def test_a_machine_that_can_have_no_store_on_disk_has_one_in_memory_and_a_plan_says_why(
+        world, privexec, lacks, reason):
+    stores.on_disk(privexec)  # a control: without the lack it has
+    done = on(lacks, "--net=none")(world)
+    assert done.returncode == 0 and re.match(r"privexec: .*store memory", done.stderr), done
+    planned = on(lacks, "--net=none", "--dry-run")(world)
+    assert re.search(r"^store +memory, .*\n +since .*" + reason, planned.stdout, re.M), planned
+
+
+def test_a_store_on_disk_needs_no_memory_that_can_be_promised(world, privexec):
+    store = stores.option("disk", privexec)
+    done = on(NO_MEMORY, "-q", "--net=none", store)(world)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("network", ["none", "host"])

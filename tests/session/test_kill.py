@@ -5,6 +5,7 @@ The rounds are a random sample; PRIVEXEC_SEED=N repeats one (a failure names it)
 every system call: tests/session/soak.
 """
 
+import errno
 import os
 import pty
 import random
@@ -18,11 +19,17 @@ import pytest
 
 import killing
 import machine
+import stores
 from livesession import Session, alive, name
 
 SEED = int(os.environ.get("PRIVEXEC_SEED", random.SystemRandom().randrange(1 << 32)))
-STORM_ROUNDS = 40
-CALL_SECONDS = 8  # for each of root's and an ordinary user's sessions
+STORM_ROUNDS = 28  # for each kind of store
+CALL_SECONDS = 5  # for each kind of store of root's and an ordinary user's sessions
+
+
+@pytest.fixture(params=stores.KINDS)
+def store(request, privexec):
+    return stores.option(request.param, privexec)
 
 
 def rounds():
@@ -34,21 +41,21 @@ def rounds():
     return chosen
 
 
-def test_killed_in_any_combination_nothing_of_a_session_is_left(installed, alice):
+def test_killed_in_any_combination_nothing_of_a_session_is_left(installed, alice, store):
     rng, failures = random.Random(SEED), []
     for storm, loaded in rounds():
         try:
-            killing.storm(installed, storm, loaded, rng, alice)
+            killing.storm(installed, storm, loaded, rng, alice, store)
         except AssertionError as problem:
             failures.append(f"{killing.storm_name(storm, loaded)}: {problem}")
     assert not failures, f"PRIVEXEC_SEED={SEED}\n" + "\n".join(failures)
 
 
-def sample_of_calls(front, user):
+def sample_of_calls(front, user, store):
     """Kills at random calls until time is up; always at the first and last of each process, and just
     after the keeper made each of the others."""
     rng = random.Random(SEED)
-    calls, births = killing.count_calls(front, user)
+    calls, births = killing.count_calls(front, user, store)
     tries = [(role, rng.randint(1, calls[role])) for role in killing.ROLES for _ in range(40)]
     rng.shuffle(tries)
     tries = ([(role, at) for role in killing.ROLES for at in (1, calls[role] - 1)]
@@ -60,7 +67,7 @@ def sample_of_calls(front, user):
             break
         done += 1
         try:
-            killing.kill_at_call(front, role, at, user)
+            killing.kill_at_call(front, role, at, user, store)
         except AssertionError as problem:
             failures.append(f"{role}, system call {at} of {calls[role]}: {problem}")
     report = "\n".join(failures)
@@ -68,21 +75,26 @@ def sample_of_calls(front, user):
     assert done >= 8
 
 
-def test_killed_at_any_system_call_nothing_of_a_users_session_is_left(installed, alice):
-    sample_of_calls(installed, alice)
+def test_killed_at_any_system_call_nothing_of_a_users_session_is_left(installed, alice, store):
+    sample_of_calls(installed, alice, store)
 
 
-def test_killed_at_any_system_call_nothing_of_a_session_of_root_is_left(privexec):
-    sample_of_calls(privexec, None)
+def test_killed_at_any_system_call_nothing_of_a_session_of_root_is_left(privexec, store):
+    sample_of_calls(privexec, None, store)
 
 
-# --- memory -----------------------------------------------------------------------------------
+# --- what the store took -----------------------------------------------------------------------
 
-FILL = 'dd if=/dev/zero of=/tmp/fill bs=1M count=300 2>/dev/null; echo full; sleep 300'
+FILL = ('dd if=/dev/zero of=/tmp/fill bs=1M count=300 2>/dev/null; sync -f /tmp; '
+        'echo full; sleep 300')
 
 
-def shared_memory():
-    """MiB in tmpfs file systems and other shared memory, on the whole machine."""
+def taken(session):
+    """MiB that are in use on the whole machine, in memory or on the disk, whichever has the store."""
+    if session.devices:
+        disk = os.statvfs(machine.STORES)
+        return (disk.f_blocks - disk.f_bfree) * disk.f_frsize >> 20
+    # tmpfs file systems and other shared memory
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("Shmem:"):
             return int(line.split()[1]) >> 10
@@ -90,27 +102,29 @@ def shared_memory():
 
 
 @pytest.fixture
-def filled(installed, alice):
-    session = Session(installed, ["sh", "-c", FILL], "--size=400M", user=alice,
+def filled(installed, alice, store):
+    session = Session(installed, ["sh", "-c", FILL], "--size=400M", store, user=alice,
                       stdout=subprocess.PIPE)
+    assert bool(session.devices) == ("memory" not in store)
     assert session.process.stdout.readline() == "full\n"
     yield session
     session.end()
     killing.reap(session.everybody())
 
 
-def assert_freed(before):
-    # others use shared memory too: most of the 300 MiB must have come back
-    machine.wait_until(lambda: shared_memory() < before - 200, timeout=1)
-    assert shared_memory() < before - 200
+def assert_freed(session, before):
+    # others use memory and the disk too: most of the 300 MiB must have come back
+    machine.wait_until(lambda: taken(session) < before - 200, timeout=2 if session.devices else 1)
+    assert taken(session) < before - 200
 
 
-def test_the_memory_of_a_session_is_free_at_once_when_keeper_and_sweeper_are_killed(filled):
-    everybody, before = filled.everybody(), shared_memory()
+def test_what_a_session_took_is_free_at_once_when_keeper_and_sweeper_are_killed(filled):
+    everybody, before = filled.everybody(), taken(filled)
     filled.kill("keeper", "sweeper")
     machine.wait_until(lambda: not alive(everybody), timeout=1)
     assert not alive(everybody)
-    assert_freed(before)
+    assert_freed(filled, before)
+    assert not filled.devices_left()
 
 
 def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
@@ -121,17 +135,41 @@ def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
     assert filled.named_remains()
     killing.sweep(installed, alice)
     assert not filled.named_remains()
+    assert not filled.devices_left()
 
 
+@pytest.mark.parametrize("store", ["memory"], indirect=True)
 @pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
 def test_memory_is_free_although_somebody_holds_the_mounts_of_the_dead_session(filled, victim):
-    everybody, before = filled.everybody(), shared_memory()
+    everybody, before = filled.everybody(), taken(filled)
     with open(f"/proc/{filled.init}/mounts", encoding="utf-8") as pin:
         assert "overlay" in pin.readline()
         filled.kill(victim)
         machine.wait_until(lambda: not alive(everybody), timeout=3)
         assert not alive(everybody)
-        assert_freed(before)
+        assert_freed(filled, before)
+
+
+@pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
+def test_nothing_is_read_from_a_file_that_somebody_holds_open_of_the_dead_session(
+        filled, victim):
+    """On disk its blocks come back when it is closed."""
+    everybody, before = filled.everybody(), taken(filled)
+    with open(f"/proc/{filled.init}/root/tmp/fill", "rb", buffering=0) as held:
+        assert len(held.read(4096)) == 4096
+        filled.kill(victim)
+        machine.wait_until(lambda: not alive(everybody) and not filled.named_remains(), timeout=3)
+        assert not alive(everybody) and not filled.named_remains()
+        held.seek(0)
+        try:
+            read = held.read(4096)
+        except OSError as problem:
+            assert problem.errno == errno.EIO
+            read = b""
+        assert read == b""
+    assert_freed(filled, before)
+    machine.wait_until(lambda: not filled.devices_left(), timeout=1)
+    assert not filled.devices_left()
 
 
 def test_a_session_whose_keeper_is_stopped_ends_with_its_front(installed, alice):

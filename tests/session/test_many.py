@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many sessions at once: they do not see or touch each other, the memory they are promised is there,
-and the limits on their number hold.
+those on disk start and end, and the limits on their number hold.
 
 Where memory is promised, sessions run in a mount namespace with a /run/privexec of its own, so that
 they compete with nobody else's sessions, and (with cgroup v1) in a memory control group of 6 GiB, which
@@ -21,6 +21,7 @@ import pytest
 
 import killing
 import machine
+import stores
 from livesession import Session, alive
 from room import OWN_SHM, Room, show
 
@@ -242,7 +243,8 @@ def fill(memory, front, user, size):
     """Starts a session that fills its store."""
     size = [f"--size={size}"] if size else []
     return subprocess.Popen(
-        as_user(memory, user, [front, "-q", "--net=none", *size, "--", "sh", "-c", FILL]),
+        as_user(memory, user, [front, "-q", "--net=none", "--store=memory", *size, "--", "sh", "-c",
+                               FILL]),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -288,11 +290,54 @@ def test_twenty_sessions_that_fill_their_stores_at_once_keep_within_the_promised
 
 
 def test_a_session_that_gets_less_than_it_asked_for_says_so(installed, alice, memory):
-    done = machine.run(as_user(memory, alice, [installed, "--net=none", "--size=64G", "--", "true"]))
+    done = machine.run(as_user(memory, alice, [installed, "--net=none", "--store=memory", "--size=64G",
+                                               "--", "true"]))
     assert done.returncode == 0
     found = re.search(r"memory (\S+) GiB[^·]*", done.stderr)
     assert float(found.group(1)) <= GROUP_BYTES / 2 / (1 << 30)
     assert re.search("less|asked|not enough", done.stderr), done.stderr
+
+
+# --- the disk ---------------------------------------------------------------------------------
+
+def disk_free():
+    status = os.statvfs(machine.STORES)
+    return status.f_bfree * status.f_frsize
+
+
+def test_twenty_sessions_on_disk_start_write_and_end_at_once(installed, alice, bob, privexec):
+    """Each reads back what it wrote; then none of their block devices is left, and the disk has back
+    what they took."""
+    store, free = stores.option("disk", privexec), disk_free()
+    script = ("head -c 8000000 /dev/urandom >/tmp/x; sync /tmp/x; a=$(cksum </tmp/x); echo ready; "
+              'read -r go; [ "$a" = "$(cksum </tmp/x)" ] && echo the same')
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        started = [pool.submit(Session, installed, ["bash", "-c", script], store, "--size=400M",
+                               user=user, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                   for _ in range(10) for user in (alice, bob)]
+        sessions = [future.result() for future in started]
+    everybody = [pid for session in sessions for pid in session.everybody()]
+    try:
+        assert [session.process.stdout.readline() for session in sessions] == 20 * ["ready\n"]
+        devices = {device for session in sessions for device in session.devices}
+        assert len(devices) >= 20
+        took = free - disk_free()
+        assert took > 20 * 8000000
+        for session in sessions:
+            session.process.stdin.write("go\n")
+            session.process.stdin.flush()
+        said = [session.process.communicate(timeout=20) for session in sessions]
+        assert said == 20 * [("the same\n", "")]
+        assert [session.process.returncode for session in sessions] == 20 * [0]
+        machine.wait_until(lambda: not any(session.devices_left() for session in sessions), timeout=3)
+        assert [left for session in sessions for left in session.devices_left()] == []
+        # others use the disk too
+        assert machine.wait_until(lambda: disk_free() > free - took / 2, timeout=5)
+    finally:
+        for session in sessions:
+            session.end()
+        machine.wait_until(lambda: not alive(everybody), timeout=5)
+        killing.reap(everybody)
 
 
 # --- how many ---------------------------------------------------------------------------------

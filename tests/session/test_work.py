@@ -16,7 +16,7 @@ import pytest
 import machine
 import trees
 from work import history, same_work, unpack_source
-from workers import _root, _user, _worker  # pylint: disable=unused-import
+from workers import _root, _user, _whoever, _worker  # pylint: disable=unused-import
 
 HERE = Path(__file__).resolve().parent
 GAMES = 60  # a group of every Debian system that no worker is in
@@ -26,6 +26,13 @@ GAMES = 60  # a group of every Debian system that no worker is in
 def _place(worker):
     with worker.place() as place:
         yield place
+
+
+@pytest.fixture(name="at_work")
+def _at_work(whoever):
+    """A worker with one kind of store, and the place."""
+    with whoever.place() as place:
+        yield whoever, place
 
 
 @pytest.fixture(name="users_place")
@@ -44,7 +51,8 @@ def _package_lock():
 
 # --- files ------------------------------------------------------------------------------------
 
-def test_every_way_of_changing_files_gives_the_same_in_a_session(worker, place):
+def test_every_way_of_changing_files_gives_the_same_in_a_session(at_work):
+    worker, place = at_work
     shutil.copy(HERE / "files.py", place)
     theirs = place / "theirs"
     theirs.mkdir()
@@ -127,7 +135,10 @@ def test_sorting_200_megabytes_needs_temporary_files_and_gets_them(user, users_p
 
 # --- programs ---------------------------------------------------------------------------------
 
-def test_git_clones_commits_packs_and_checks_as_outside(worker, place):
+@pytest.mark.parametrize("whoever", [("user", "disk"), ("user", "memory"), ("root", "disk")],
+                         indirect=True, ids="-".join)
+def test_git_clones_commits_packs_and_checks_as_outside(at_work):
+    worker, place = at_work
     history(worker, place, commits=350)
     printed = same_work(worker, place, r"""
         export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
@@ -176,7 +187,8 @@ def test_a_debian_source_package_builds_and_passes_its_own_tests(user, users_pla
     assert "tests completed successfully" in printed
 
 
-def test_parallel_gcc_makes_the_same_program(worker, place):
+def test_parallel_gcc_makes_the_same_program(at_work):
+    worker, place = at_work
     for number in range(24):
         (place / f"part{number}.c").write_text(
             f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <math.h>\n"
@@ -216,8 +228,9 @@ pragma integrity_check;
 """
 
 
-def test_sqlite_keeps_ten_thousand_rows_in_order(worker, place):
+def test_sqlite_keeps_ten_thousand_rows_in_order(at_work):
     """Also by two programs at the same time, which share memory in WAL mode."""
+    worker, place = at_work
     (place / "work.sql").write_text(SQL, encoding="ascii")
     printed = same_work(worker, place, r"""
         sqlite3 base.db <work.sql

@@ -15,10 +15,11 @@ import trees
 
 
 class Worker:
-    """Somebody who works: root with what was built, or an ordinary user with what is installed."""
+    """Somebody who works: root with what was built, or an ordinary user with what is installed. @store:
+    an option for all sessions."""
 
-    def __init__(self, front, user=None):
-        self.front, self.user = front, user
+    def __init__(self, front, user=None, store="--store=auto"):
+        self.front, self.user, self.store = front, user, store
         self.name = user.name if user else "root"
         self.home = user.home if user else Path("/root")
 
@@ -49,7 +50,7 @@ class Worker:
 
     def session(self, argv, *options, **more):
         """The same in a session of its own, with @options of privexec."""
-        return self.run([self.front, "-q", *options, "--", *argv], **more)
+        return self.run([self.front, "-q", self.store, *options, "--", *argv], **more)
 
     @contextlib.contextmanager
     def place(self):
