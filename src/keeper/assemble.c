@@ -33,6 +33,7 @@
 #include "keeper/process.h"
 #include "keeper/session.h"
 #include "store/budget.h"
+#include "store/end.h"
 #include "store/mapper.h"
 #include "view/view.h"
 
@@ -318,9 +319,14 @@ static int make_store(struct session *session, struct problem *problem)
 		error = store_prepare_memory(disk.size, store, problem);
 	}
 	if (!error) {
-		const int gift[] = { store->directory, store->outer };
+		const int gift[STORE_REMAINS_MAX] = {
+			[REMAINS_INNER] = store->directory,
+			[REMAINS_OUTER] = store->outer,
+			[REMAINS_BALLOON] = store->space.levels[0].balloon,
+		};
 
-		count += store->outer >= 0;
+		if (store->outer >= 0)
+			count = STORE_REMAINS_MAX;
 		error = sweeper_give(&session->sweeper, SWEEPER_STORE, gift, count, problem);
 	}
 	if (!error && store->device >= 0)

@@ -58,7 +58,7 @@ static int make(struct session *session, struct problem *problem)
 	if (!error)
 		error = session_confine(session, problem);
 	if (!error) {
-		growth_begin(&session->store);
+		growth_begin(&session->growth, &session->store);
 		error = session_await(session, problem);
 	}
 	return error;

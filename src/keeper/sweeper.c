@@ -45,7 +45,7 @@ static void take_gift(struct remains *remains, char gift, const int *descriptors
 	if (gift == SWEEPER_STATE && count == 1) {
 		remains->state = descriptors[0];
 	} else if (gift == SWEEPER_STORE && count >= 1 && count <= STORE_REMAINS_MAX) {
-		memcpy(remains->store.directories, descriptors, count * sizeof(*descriptors));
+		memcpy(remains->store.held, descriptors, count * sizeof(*descriptors));
 	} else if (gift == SWEEPER_DEVICE && count == 1) {
 		held_begin(&remains->held, descriptors[0]);
 	} else if (gift == SWEEPER_CGROUP && count == 2) {
@@ -155,7 +155,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		  struct sweeper *ret_sweeper, struct problem *problem)
 {
 	struct remains remains = {
-		.store = { .kind = kind, .directories = { -1, -1 }, .mapper = mapper },
+		.store = { .kind = kind, .held = { -1, -1, -1 }, .mapper = mapper },
 		.user_directory = state->user,
 		.id = state->id,
 		.cgroup = *cgroup,

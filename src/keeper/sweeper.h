@@ -34,7 +34,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 enum sweeper_gift {
 	SWEEPER_STATE =
 		's', /* the locked state directory: the session counts until it is cleared */
-	SWEEPER_STORE = 'r',  /* root directories of the store, the innermost first */
+	SWEEPER_STORE = 'r',  /* store_remains.held, as many as there are */
 	SWEEPER_DEVICE = 'h', /* fscrypt: its loop device in sysfs, see store/held.h */
 	SWEEPER_CGROUP = 'c', /* cgroup.kill and cgroup.events */
 	SWEEPER_INIT = 'i',   /* a pidfd of init */

@@ -29,7 +29,7 @@ const unsigned store_end_ioctls[] = {
 
 void store_end(struct store_remains *remains, const char *id)
 {
-	int inner = remains->directories[0];
+	int inner = remains->held[REMAINS_INNER];
 
 	if (inner >= 0 && remains->kind == STORE_MEMORY)
 		store_empty(inner);
@@ -38,13 +38,14 @@ void store_end(struct store_remains *remains, const char *id)
 	if (remains->mapper >= 0)
 		mapper_end(remains->mapper, id);
 	/* nothing here may hold what the kernel is to free */
-	descriptor_close(&remains->directories[0]);
+	descriptor_close(&remains->held[REMAINS_INNER]);
 	descriptor_close(&remains->mapper);
 }
 
 void store_end_outer(struct store_remains *remains)
 {
-	if (remains->directories[1] >= 0)
-		ext4_shut_down(remains->directories[1]);
-	descriptor_close(&remains->directories[1]);
+	if (remains->held[REMAINS_OUTER] >= 0)
+		ext4_shut_down(remains->held[REMAINS_OUTER]);
+	descriptor_close(&remains->held[REMAINS_OUTER]);
+	descriptor_close(&remains->held[REMAINS_BALLOON]);
 }

@@ -5,16 +5,24 @@
 
 #include "store/store.h"
 
-#define STORE_REMAINS_MAX 2
+#define STORE_REMAINS_MAX 3
+
+/* Places in struct store_remains. */
+enum { REMAINS_INNER, REMAINS_OUTER, REMAINS_BALLOON };
 
 /* What is needed to end a store: descriptors alone. */
 struct store_remains {
 	enum store_choice kind;
-	int directories[STORE_REMAINS_MAX]; /* root directories, the innermost first; -1: none */
-	int mapper;			    /* dm-crypt: the control device */
+	/*
+	 * The root directory that the session writes below; fscrypt: that of the outer file system,
+	 * and its balloon, which takes long to free in a file system that has not been shut down.
+	 * -1: none.
+	 */
+	int held[STORE_REMAINS_MAX];
+	int mapper; /* dm-crypt: the control device */
 };
 
-#define STORE_REMAINS_NONE ((struct store_remains){ .directories = { -1, -1 }, .mapper = -1 })
+#define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1 }, .mapper = -1 })
 
 /* What CAP_SYS_ADMIN is needed for: a disk store is shut down by it, a memory store is emptied. */
 uint64_t store_end_capabilities(enum store_choice kind);

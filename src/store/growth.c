@@ -5,13 +5,14 @@
 #define MIB (1ULL << 20)
 #define STEP_MOST (512 * MIB)
 #define STEP_LEAST (4 * MIB)
-#define FIRST_STEP (1024 * MIB)
+#define BEGIN_MOST (1024 * MIB)
 #define SHARE 8 /* of what the host has left, to be free in the store */
 
 /* In milliseconds. Looking costs two system calls. */
 #define PAUSE_LEAST 20
 #define PAUSE_MOST 500
 #define REFUSED_PAUSE 250
+#define FIRST_PAUSE 100 /* many a command is over by then */
 
 /* What a fast disk is written with in a millisecond: for so long a look can wait. */
 #define BYTES_PER_MILLISECOND (4 * MIB)
@@ -73,9 +74,14 @@ void growth_step(struct growth *growth, struct store *store)
 		growth->next = clock_milliseconds() + REFUSED_PAUSE;
 }
 
-void growth_begin(struct store *store)
+void growth_begin(struct growth *growth, struct store *store)
 {
-	uint64_t wanted = cushion(store);
+	uint64_t wanted = cushion(store), available;
 
-	space_grow(&store->space, wanted < FIRST_STEP ? wanted : FIRST_STEP);
+	if (wanted > BEGIN_MOST)
+		wanted = BEGIN_MOST;
+	/* the templates of large stores have as much from the start */
+	if (store_free(store, &available) == 0 && available < wanted / 2)
+		space_grow(&store->space, wanted - available);
+	growth->next = clock_milliseconds() + FIRST_PAUSE;
 }

@@ -26,7 +26,8 @@ int growth_wait(const struct growth *growth, const struct store *store);
  */
 void growth_step(struct growth *growth, struct store *store);
 
-/* What a session begins with, where the host has it: it can write a gigabyte at once. */
-void growth_begin(struct store *store);
+/* What a session begins with, where the host has it: it can write a gigabyte at once.
+ * As the user who pays. */
+void growth_begin(struct growth *growth, struct store *store);
 
 #endif
