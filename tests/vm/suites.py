@@ -15,6 +15,8 @@ LEFT_OUT = {
     "installation/test_installation.py::test_an_unknown_section": "a list of packages",
     "installation/test_installation.py::test_an_ordinary_user_is_told": "a list of packages",
     "installation/test_installation.py::test_make_run": "the build system",
+    # a control of the test before it, in a build of its own: a minute of compiling
+    "attack/test_inside.py::test_process_one_would_be_open": "shown once, by `make check`",
     # the front answers before any session is made
     "session/test_bad_input.py::test_a_wrong_invocation": "options and configuration only",
     # guests have no network
