@@ -318,8 +318,7 @@ def check_node(plan, node, mount):
     """The mount is what the plan's node says."""
     kind = node["kind"]
     store = "tmpfs" if plan["store"] == "memory" else "ext4"
-    expected = {"overlay": "overlay", "overlay-ro": "overlay",
-                "cover": "tmpfs" if node["directory"] else store,
+    expected = {"overlay": "overlay", "overlay-ro": "overlay", "cover": store,
                 "fresh": FRESH_TYPES.get(node.get("fresh")) or store}.get(kind, node.get("type"))
     assert mount.type == expected, (node, mount)
     for flag in node["inherit"]:
@@ -328,8 +327,8 @@ def check_node(plan, node, mount):
         assert "ro" in mount.options, (node, mount)
     if kind == "overlay":
         assert "rw" in mount.options, (node, mount)
-    if kind == "cover" and expected == "tmpfs":
-        assert mount.source == "privexec", (node, mount)
+    if kind == "cover":
+        assert mount.root == ("/cover" if node["directory"] else "/cover-file"), (node, mount)
 
 
 def escaped(path):
