@@ -22,7 +22,7 @@
 #include "store/held.h"
 #include "store/loop.h"
 
-/* udev/90-privexec.rules knows the backing files of loop devices by this directory. */
+/* udev/59-privexec.rules knows the backing files of loop devices by this directory. */
 #define ENCRYPTED "privexec"
 
 struct added_key {
