@@ -10,7 +10,7 @@
 
 /* In milliseconds. Looking costs two system calls. */
 #define PAUSE_LEAST 20
-#define PAUSE_MOST 500
+#define PAUSE_MOST 2000
 #define REFUSED_PAUSE 250
 #define FIRST_PAUSE 100 /* many a command is over by then */
 

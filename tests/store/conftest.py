@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stores on disk. A test with the argument `store` runs once for each kind that this machine has:
-fscrypt on most, dm-crypt too in a virtual machine (tests/vm/vm run -- python3 -m pytest tests/store)."""
+fscrypt on most, dm-crypt where there is device-mapper, as in the guests of tests/vm."""
 
 import functools
 import os

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import machine
-from livesession import Session, name as name_of, read_line
+from livesession import Session, read_line
 
 MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"],
+    "ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-b", "4096", "-E",
+             "lazy_itable_init=0,lazy_journal_init=0"],
     "xfs": ["mkfs.xfs", "-q", "-f"],
     "btrfs": ["mkfs.btrfs", "-q", "-f"],
 }
@@ -31,7 +32,7 @@ def drop_caches():
 
 def missing_for(kind):
     """Why this machine can have no house of @kind, or None."""
-    machine.run(["modprobe", "-q", kind]) if kind != "ext4" else None
+    machine.run(["modprobe", "-q", kind])
     known = Path("/proc/filesystems").read_text(encoding="ascii").split()
     if kind not in known:
         return f"the kernel has no {kind}"

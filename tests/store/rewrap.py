@@ -7,7 +7,6 @@ and then read, by whoever has the right to write and read it."""
 
 import ctypes
 import json
-import os
 import select
 import sys
 

@@ -2,7 +2,6 @@
 """Nothing of what a session writes, and of how it is arranged, is found in the blocks of the host: a
 canary of every kind that a file system can hold. The control is the same program over a plain ext4."""
 
-import os
 import secrets
 import shutil
 import struct

@@ -324,17 +324,23 @@ def test_two_stores_at_once_do_not_disturb_each_other(house, installed, alice, b
             session.end()
 
 
+LARGE = """
+import os
+file = os.open("/tmp/large", os.O_CREAT | os.O_RDWR)
+places = 0, (4 << 30) - 3, (5 << 30) + 1, (9 << 30) - 8
+os.ftruncate(file, 9 << 30)
+for place in places:
+    os.pwrite(file, b"here %d" % (place % 7), place)
+os.fsync(file)
+for place in places:
+    assert os.pread(file, 6, place) == b"here %d" % (place % 7)
+print(os.fstat(file).st_size, os.pread(file, 4, 1 << 30))
+"""
+
+
 def test_a_file_may_be_larger_than_four_gigabytes(privexec, store):
-    script = ("import os\n"
-              "f = os.open('/tmp/large', os.O_CREAT | os.O_RDWR)\n"
-              "os.ftruncate(f, 9 << 30)\n"
-              "for at in (0, (4 << 30) - 3, (5 << 30) + 1, (9 << 30) - 8): os.pwrite(f, b'here %d' % (at % 7), at)\n"
-              "os.fsync(f)\n"
-              "for at in (0, (4 << 30) - 3, (5 << 30) + 1, (9 << 30) - 8): "
-              "assert os.pread(f, 6, at) == b'here %d' % (at % 7)\n"
-              "print(os.fstat(f).st_size, os.pread(f, 4, 1 << 30))\n")
     done = machine.run([privexec, "-q", "--net=none", f"--store={store}", "--size=1G", "--",
-                        "/usr/bin/python3", "-c", script], cwd="/")
+                        "/usr/bin/python3", "-c", LARGE], cwd="/")
     assert (done.returncode, done.stdout) == (0, f"{9 << 30} {bytes(4)!r}\n"), done.stderr
 
 
@@ -342,7 +348,8 @@ def test_a_file_may_be_larger_than_four_gigabytes(privexec, store):
 
 def test_a_session_keeps_the_machine_from_hibernating_where_it_is_asked_to(privexec, store):
     session, disk = None, Path("/sys/power/disk")
-    done = machine.run([privexec, "--dry-run", "--require=no-hibernation", f"--store={store}", "true"])
+    done = machine.run([privexec, "--dry-run", "--require=no-hibernation", f"--store={store}",
+                        "true"])
     if done.returncode != 0:
         assert "memfd_secret" in done.stderr
         pytest.skip("the kernel has no memfd_secret")

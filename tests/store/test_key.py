@@ -17,7 +17,7 @@ import house as houses
 import machine
 import rewrap
 import scan
-from livesession import Session
+from livesession import Session, name as name_of
 
 PYTHON = "/usr/bin/python3"
 REWRAP = Path(rewrap.__file__)
@@ -178,8 +178,8 @@ def memory_holds(pid, pattern):
 
 
 def test_the_key_is_in_no_process_of_the_session(privexec, store, tmp_path):
-    """Whoever follows the start sees the random bytes that become fscrypt's key, where the kernel has no
-    secret memory to hide them in (here it is told that it has none). Afterwards they are nowhere."""
+    """Whoever follows the start sees the random bytes that become fscrypt's key, where the kernel has
+    no secret memory to hide them in (here it says that it has none). Afterwards they are nowhere."""
     if store != "fscrypt":
         pytest.skip("dm-crypt's key is never in a process")
     log = tmp_path / "calls"
@@ -192,7 +192,7 @@ def test_the_key_is_in_no_process_of_the_session(privexec, store, tmp_path):
         key = bytes.fromhex(found[0].replace("\\x", ""))
         # strace is what was started; the front is below it
         everybody = [pid for pid in session.everybody() if pid != session.front]
-        names = {pid: houses.name_of(pid) for pid in everybody}
+        names = {pid: name_of(pid) for pid in everybody}
         assert {"privexec-keeper", "privexec-sweep", "privexec-init"} <= set(names.values()), names
         # the control: what the keeper does hold is found so
         assert memory_holds(session.keeper, session.id.encode())
@@ -214,9 +214,9 @@ def test_whoever_follows_the_start_cannot_read_the_key_in_secret_memory(privexec
     if not has_secret_memory():
         pytest.skip("the kernel has no memfd_secret")
     log = tmp_path / "calls"
-    done = machine.run(["strace", "-f", "-qq", "-xx", "-s", "128", "-o", log, "-e", "trace=getrandom",
-                        privexec, "-q", "--net=none", "--store=fscrypt", "--size=64M", "true"],
-                       cwd="/")
+    done = machine.run(["strace", "-f", "-qq", "-xx", "-s", "128", "-o", log, "-e",
+                        "trace=getrandom", privexec, "-q", "--net=none", "--store=fscrypt",
+                        "--size=64M", "true"], cwd="/")
     assert done.returncode == 0, done.stderr
     calls = [line for line in log.read_text(encoding="ascii").splitlines() if ", 64, 0" in line]
     assert calls and all(re.search(r"getrandom\(0x[0-9a-f]+, 64", line) for line in calls), calls
@@ -266,8 +266,8 @@ def test_a_prober_of_new_devices_makes_none_of_them_stay(privexec, store):
                                stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "ready\n"
-        for number in range(12):
-            session = Session(privexec, ["sleep", f"{number / 100}"], f"--store={store}")
+        for number in range(20):
+            session = Session(privexec, ["sleep", f"{number / 200}"], f"--store={store}")
             if number % 3 == 2:
                 session.kill("keeper", "sweeper")
             session.end()
