@@ -303,7 +303,7 @@ class Users:
         # The lock file may be removed by a run that ends while we wait for it: then try again.
         while True:
             lock = os.open(USERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_SH)
             try:
                 if os.stat(USERS_LOCK).st_ino == os.fstat(lock).st_ino:
                     return lock
@@ -313,19 +313,21 @@ class Users:
 
     def get(self, name):
         """The User @name, made with a home directory if there is none."""
+        # Shared: other test runs may use the same users at the same time.
         if self._lock is None:
             self._lock = self._open()
-        else:
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        # Another run may be making the same user.
+        making = os.open(USERS_LOCK.parent, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(making, fcntl.LOCK_EX)
         try:
             pwd.getpwnam(name)
         except KeyError:
             run(["useradd", "--create-home", "--user-group", "--shell", "/bin/bash",
                  "--comment", USER_COMMENT, name], check=True)
+        finally:
+            os.close(making)
         if name not in self._names:
             self._names.append(name)
-        # Shared from here on: other test runs may use the same users at the same time.
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
         return User(name)
 
     def close(self):
