@@ -30,7 +30,10 @@ class Writer:
         return answer.split()
 
     def close(self, seconds=20):
-        self.process.stdin.close()
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
         try:
             return self.process.wait(seconds * machine.SLOWNESS)
         finally:
@@ -104,12 +107,12 @@ def round_of(house, front, user, store, kind, rng):
             filler = Filler(house, rng)
             filler.start()
         seconds = 60 if kind == NOBODY else 1 + rng.random()
-        _, kept, _, failed = writer.ask(f"write {seconds:.2f}", 120)
+        _, kept, _, failed, *errors = writer.ask(f"write {seconds:.2f} 900", 120)
         settle(house, session)
         answers = [writer.ask("verify")]
         # what became free within the session is written again, in pieces
         writer.ask("thin")
-        _, again, _, refused = writer.ask(f"write {min(seconds, 5):.2f}", 120)
+        _, again, _, refused, *more = writer.ask(f"write {min(seconds, 5):.2f} 900", 120)
         settle(house, session)
         answers.append(writer.ask("verify"))
     finally:
@@ -120,5 +123,6 @@ def round_of(house, front, user, store, kind, rng):
     for _, count, _, *bad in answers:
         assert not bad, f"seed {seed}: of {count} files {len(bad)} are bad: {' '.join(bad[:9])}"
     assert status == 0
+    assert {*errors, *more} <= {"ENOSPC", "EDQUOT"}, f"seed {seed}: writes failed with {errors, more}"
     assert house.given_back(before), "blocks of the host are missing"
     return (int(kept) + int(again), int(failed) + int(refused), filler.times_full if filler else 0)

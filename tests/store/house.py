@@ -55,9 +55,9 @@ class House:
             ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
              'mount -o loop "$1" "$2"; chmod 755 "$2"; mkdir -m 700 "$2/stores"; '
              'printf "[store]\\ndirectory = %s/stores\\n" "$2" >"$2/privexec.conf"; '
-             'mount --bind "$2/privexec.conf" "$3"; echo ready; exec sleep 3600', "sh",
+             'mount --bind "$2/privexec.conf" "$3"; echo ready; read -r _', "sh",
              self.image, self.directory, configuration],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert read_line(self._holder.stdout.fileno(), 20) == "ready\n", f"cannot mount {image}"
         # what is in it, as seen from outside
         self.inside = Path(f"/proc/{self._holder.pid}/root{self.directory}")
@@ -95,6 +95,7 @@ class House:
 
     def close(self):
         self._holder.kill()
+        self._holder.stdin.close()
         self._holder.stdout.close()
         self._holder.wait()
         # the mount goes with the namespace, and with it the loop device

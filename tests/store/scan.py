@@ -87,8 +87,8 @@ def _what_can_be_read(descriptor, at):
 
 
 def ends(target, patterns, *, until_all=False, most=1 << 50):
-    """As count(), of a device from both its ends at once, where our file systems have their metadata and
-    their free blocks. @until_all: no further than until each was found; @most: bytes at either."""
+    """As count(), of a device from both its ends at once, where our file systems have their metadata
+    and their free blocks. @until_all: no further than until each was found; @most: bytes at either."""
     descriptor = os.open(target, os.O_RDONLY) if not isinstance(target, int) else target
     found, looked_at = dict.fromkeys(patterns, 0), 0
     try:

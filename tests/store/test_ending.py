@@ -308,8 +308,8 @@ def test_two_stores_at_once_do_not_disturb_each_other(house, installed, alice, b
     try:
         for number, (kind, user) in enumerate(((store, alice), (other, bob), (store, bob))):
             session = Session(installed, ["/usr/bin/python3", "-c", script, str(number)],
-                              f"--store={kind}", "--size=16M", prefix=house.prefix(user), stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE)
+                              f"--store={kind}", "--size=16M", prefix=house.prefix(user),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             running.append(session)
             assert houses.read_line(session.process.stdout.fileno(), 30) == "written\n"
         houses.finish_reading(running[1])

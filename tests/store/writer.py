@@ -2,9 +2,10 @@
 """What runs in a session, and in the control without one: writes files of known content and says of
 each that fsync(2) kept whether it did; later reads them all again. Lines come on standard input:
 
-    write SECONDS   goes on writing, also when a write fails, or 15 did; then "wrote N failed M"
-    thin            removes every second of the files that were kept
-    verify          reads what was kept; "verified N bad NUMBER..." with those that differ
+    write SECONDS FILES  goes on writing, also when a write fails, until 15 did; then "wrote N failed M
+                         ERROR..."
+    thin                 removes every second of the files that were kept
+    verify               reads what was kept; "verified N bad NUMBER..." with those that differ
 """
 
 import errno
@@ -15,7 +16,7 @@ import time
 
 directory, seed = sys.argv[1], int(sys.argv[2])
 rng = random.Random(seed)
-kept, sizes, number = [], {}, 0
+kept, gone, sizes, number = [], [], {}, 0
 
 
 def content(of):
@@ -31,10 +32,12 @@ def write(of):
             left = left[os.write(file, left):]
         os.fsync(file)
     except OSError:
-        os.unlink(path)
+        gone.append(path)
         raise
     finally:
         os.close(file)
+        while gone:
+            os.unlink(gone.pop())
 
 
 def is_good(of):
@@ -48,8 +51,8 @@ def is_good(of):
 for line in sys.stdin:
     word, *rest = line.split()
     if word == "write":
-        until, good, failed = time.monotonic() + float(rest[0]), 0, 0
-        while time.monotonic() < until and failed < 15 and good < 700:
+        until, good, failed, errors = time.monotonic() + float(rest[0]), 0, 0, set()
+        while time.monotonic() < until and failed < 15 and good < int(rest[1]):
             number += 1
             sizes[number] = 1 << 20 if rng.random() < 0.8 else rng.randrange(1, 64 << 10)
             try:
@@ -57,15 +60,13 @@ for line in sys.stdin:
                 kept.append(number)
                 good += 1
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    print(f"a write failed: {error}", flush=True)
-                    sys.exit(1)
+                errors.add(errno.errorcode[error.errno])
                 failed += 1
                 time.sleep(0.02)
-        print(f"wrote {good} failed {failed}", flush=True)
+        print(f"wrote {good} failed {failed} {' '.join(errors)}", flush=True)
     elif word == "thin":
-        for gone in kept[::2]:
-            os.unlink(os.path.join(directory, str(gone)))
+        for thinned in kept[::2]:
+            os.unlink(os.path.join(directory, str(thinned)))
         kept = kept[1::2]
         print("thinned", flush=True)
     elif word == "verify":
