@@ -175,6 +175,28 @@ def test_every_field_of_a_dry_run_is_in_formats(privexec):
     assert json_keys(plan) <= listed_fields("--dry-run --json")
 
 
+def test_every_field_that_a_dry_run_may_have_is_in_formats():
+    """Those too that it has not on this machine."""
+    fields = set(re.findall(r'add\(\w+, "([a-z_]+)"', read("src/plan/print_json.c")))
+    assert {"v", "store_reason", "reason"} <= fields
+    assert fields <= listed_fields("--dry-run --json")
+
+
+def test_every_file_of_a_session_is_in_formats_and_nothing_else():
+    source = re.search(r"files\[\] = \{(.*?)\};", read("src/keeper/state.c"), re.S).group(1)
+    table = section("State directory").split("\n| field")[0]
+    assert sorted(re.findall(r'"([a-z.]+)"', source)) == sorted(
+        re.findall(r"^\| `([a-z.]+)` \|", table, re.M))
+
+
+def test_every_way_to_say_where_a_key_has_been_is_in_formats():
+    source = read("src/keeper/report.c").split("*key_words(")[1].split("\n}")[0]
+    words = re.findall(r'return "( \([a-z ]+\))"', source)
+    assert len(words) == 2
+    for word in words:
+        assert word in section("--status-fd")
+
+
 def test_every_word_of_a_plan_is_in_formats_and_every_kind_of_node_in_its_page():
     source = read("src/plan/words.c")
     words = set(re.findall(r'return "([a-z-]+)"', source)) - {"unknown", "not"}
