@@ -42,17 +42,18 @@ void words_started_more(const struct message_started *started)
 
 void words_less(const struct message_started *started, uint64_t asked)
 {
+	const char *why = strncmp(started->store, "memory", 6) == 0
+				  ? "no more memory may be promised to sessions now"
+				  : "there is no more room on the disk now";
 	char granted_size[32], asked_size[32];
 
 	choice_print_size(started->size, granted_size, sizeof(granted_size));
 	if (asked)
-		words_say("the store holds %s, not the %s asked for: no more memory may be "
-			  "promised to sessions now",
-			  granted_size, choice_print_size(asked, asked_size, sizeof(asked_size)));
+		words_say("the store holds %s, not the %s asked for: %s", granted_size,
+			  choice_print_size(asked, asked_size, sizeof(asked_size)), why);
 	else
-		words_say("the store holds %s, less than privexec.conf asks for: no more memory "
-			  "may be promised to sessions now",
-			  granted_size);
+		words_say("the store holds %s, less than privexec.conf asks for: %s", granted_size,
+			  why);
 }
 
 void words_survivors(const struct message_survivors *survivors)
