@@ -59,6 +59,7 @@ bench:
 	@tools/install-dependencies build bench
 	@$(MAKE) -s all
 	@bench/run
+	@bench/stores
 
 soak:
 	@tools/install-dependencies build check
