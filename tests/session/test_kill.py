@@ -5,6 +5,7 @@ The rounds are a random sample; PRIVEXEC_SEED=N repeats one (a failure names it)
 every system call: tests/session/soak.
 """
 
+import contextlib
 import errno
 import os
 import pty
@@ -150,26 +151,56 @@ def test_memory_is_free_although_somebody_holds_the_mounts_of_the_dead_session(f
         assert_freed(filled, before)
 
 
+@contextlib.contextmanager
+def held_open(session):
+    """A file of the session, which root opens from outside and holds."""
+    with open(f"/proc/{session.init}/root/tmp/fill", "rb", buffering=0) as file:
+        assert len(file.read(4096)) == 4096
+        file.seek(0)
+        yield file
+
+
+def reads_nothing(file):
+    try:
+        return file.read(4096) == b""
+    except OSError as problem:
+        return problem.errno == errno.EIO
+
+
 @pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
-def test_nothing_is_read_from_a_file_that_somebody_holds_open_of_the_dead_session(
-        filled, victim):
+def test_nothing_is_read_from_a_file_that_somebody_holds_open_of_the_dead_session(filled, victim):
     """On disk its blocks come back when it is closed."""
     everybody, before = filled.everybody(), taken(filled)
-    with open(f"/proc/{filled.init}/root/tmp/fill", "rb", buffering=0) as held:
-        assert len(held.read(4096)) == 4096
+    with held_open(filled) as file:
         filled.kill(victim)
-        machine.wait_until(lambda: not alive(everybody) and not filled.named_remains(), timeout=3)
-        assert not alive(everybody) and not filled.named_remains()
-        held.seek(0)
-        try:
-            read = held.read(4096)
-        except OSError as problem:
-            assert problem.errno == errno.EIO
-            read = b""
-        assert read == b""
+        inside = [pid for pid in everybody if pid not in (filled.sweeper, filled.keeper)]
+        machine.wait_until(lambda: not alive(inside), timeout=3)
+        assert not alive(inside)
+        assert machine.wait_until(lambda: reads_nothing(file), timeout=3)
     assert_freed(filled, before)
-    machine.wait_until(lambda: not filled.devices_left(), timeout=1)
-    assert not filled.devices_left()
+    machine.wait_until(lambda: not filled.devices_left() and not alive(everybody), timeout=2)
+    assert not filled.devices_left() and not alive(everybody)
+    assert not filled.named_remains()
+
+
+@pytest.mark.parametrize("store", ["disk"], indirect=True)
+def test_a_dead_session_whose_store_somebody_holds_is_named_until_it_is_let_go(
+        filled, store, installed, alice):
+    """At the user's next start, which counts it among the living no more."""
+    if "fscrypt" not in store:
+        pytest.skip("its key is wiped, whoever holds what")
+    start = [installed, "-q", "--net=none", "--", "true"]
+    with held_open(filled):
+        filled.kill("front")
+        assert machine.wait_until(lambda: (filled.state / "held").exists(), timeout=10)
+        assert not alive([filled.keeper, filled.init, filled.command])
+        assert os.listdir(filled.state) == ["held"]
+        done = alice.run(start)
+        assert done.returncode == 0
+        assert done.stderr.startswith(f"privexec: session {filled.id} has ended, but ")
+        assert done.stderr.count("\n") == 1
+    assert machine.wait_until(lambda: not filled.state.exists(), timeout=5)
+    assert alice.run(start).stderr == ""
 
 
 def test_a_session_whose_keeper_is_stopped_ends_with_its_front(installed, alice):
