@@ -268,6 +268,8 @@ def test_a_terminal_is_given_back_as_it_was_when_a_part_of_the_session_is_killed
     try:
         assert "ready" in read_until(outer, b"ready", 10)
         machine.wait_until(lambda: termios.tcgetattr(inner) != before, timeout=2)
+        # what "sh" leaves behind is there, under its own name
+        assert machine.wait_until(lambda: "sleep" in map(name, machine.descendants(process.pid)))
         everybody = machine.descendants(process.pid) | {process.pid}
         assert len(everybody) >= 4
         target = next(pid for pid in everybody if name(pid) == victim)
