@@ -26,8 +26,16 @@ class Writer:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
         answer = houses.read_line(self.process.stdout.fileno(), seconds)
-        assert answer, f"{line}: no answer; {self.process.poll()}"
+        assert answer.endswith("\n"), (
+            f"{line}: no answer, status {self.process.poll()}: {self._errors()}")
         return answer.split()
+
+    def _errors(self):
+        """What it wrote to standard error, where it is over."""
+        if not self.process.stderr or not machine.wait_until(
+                lambda: self.process.poll() is not None, 2):
+            return ""
+        return self.process.stderr.read()
 
     def close(self, seconds=20):
         try:

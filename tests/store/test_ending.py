@@ -233,10 +233,11 @@ ROLES = ("front", "keeper", "sweeper", "init", "command")
 def roles_of(front):
     """{role: pid} of a session that is being made or lives below the process @front."""
     found = {"front": front}
-    for pid in machine.descendants(front):
+    table = machine.process_table()
+    for pid in machine.descendants(front, table):
         called = name_of(pid)
-        if called.startswith("privexec-keep"):
-            found.setdefault("keeper", pid)
+        if called.startswith("privexec-keep") and table[pid][0] == front:
+            found["keeper"] = pid  # it has short-lived children of the same name
         elif called == "privexec-sweep":
             found["sweeper"] = pid
         elif called == "privexec-init":
