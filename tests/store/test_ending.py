@@ -17,7 +17,7 @@ import scan
 from livesession import Session, alive, children, name as name_of
 
 SEED = int(os.environ.get("PRIVEXEC_SEED", random.SystemRandom().randrange(1 << 32)))
-STORM_SECONDS = float(os.environ.get("PRIVEXEC_STORM_SECONDS", 12))
+STORM_SECONDS = float(os.environ.get("PRIVEXEC_STORM_SECONDS", 8))
 ENDING_SECONDS = 0.2
 
 

@@ -17,7 +17,7 @@ import machine
 
 SEED = int(os.environ.get("PRIVEXEC_SEED", random.SystemRandom().randrange(1 << 32)))
 # XFS is slow where it is full
-ROUNDS = {("ext4", filling.NOBODY): 1, ("ext4", filling.ANOTHER): 2, ("xfs", filling.ANOTHER): 1}
+ROUNDS = {("ext4", filling.NOBODY): 1, ("ext4", filling.ANOTHER): 1, ("xfs", filling.ANOTHER): 1}
 
 
 @pytest.fixture(scope="module", params=["ext4", "xfs"])
@@ -94,14 +94,16 @@ def test_what_was_written_is_there_when_the_disk_is_full(small, kind, installed,
 
 
 def test_a_session_can_write_most_of_what_a_small_disk_has(small, installed, alice, store):
+    """Not at once: it gets more as it writes."""
     before = small.free_blocks()
     had = small.free_bytes()
     done = small.run([installed, "-q", "--net=none", f"--store={store}", "--size=2G", "--", "sh",
-                      "-c", "for n in 1 2 3 4; do dd if=/dev/zero bs=1M >>/tmp/x; sleep 0.5; done "
+                      "-c", "for n in $(seq 12); do dd if=/dev/zero bs=1M >>/tmp/x; sleep 0.3; done "
                       "2>/dev/null; stat -c %s /tmp/x"], alice)
     assert done.returncode == 0, done.stderr
     assert small.given_back(before)
-    assert int(done.stdout) > had * 0.6, f"{int(done.stdout) >> 20} of {had >> 20} MiB"
+    # the file systems of a store take some 64 MiB themselves
+    assert int(done.stdout) > (had - (64 << 20)) * 0.6, f"{int(done.stdout) >> 20} of {had >> 20} MiB"
 
 
 def test_a_session_at_rest_leaves_others_most_of_the_disk(house, installed, alice, store):
@@ -145,12 +147,12 @@ def test_btrfs_is_refused_by_its_name_and_auto_takes_memory(installation, tmp_pa
 
 # --- the limit that was asked for ---------------------------------------------------------------
 
-def test_at_its_limit_a_write_fails_and_the_session_goes_on(house, installed, alice, store):
+def test_at_its_limit_a_write_fails_and_the_session_goes_on(privexec, store):
     script = ("dd if=/dev/zero of=/tmp/big bs=1M count=200 2>&1 | grep -o 'No space left'; "
               "stat -c %s /tmp/big; rm /tmp/big; echo again > /tmp/small && cat /tmp/small; "
               "df --output=avail -B1M /tmp | tail -1")
-    done = house.run([installed, "-q", "--net=none", f"--store={store}", "--size=64M", "--", "sh",
-                      "-c", script], alice)
+    done = machine.run([privexec, "-q", "--net=none", f"--store={store}", "--size=64M", "--", "sh",
+                        "-c", script], cwd="/")
     assert done.returncode == 0, done.stderr
     words = done.stdout.split("\n")
     assert words[0] == "No space left" and words[2] == "again", done.stdout
