@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import machine
+import stores
 
 
 @pytest.fixture
@@ -27,13 +28,16 @@ def events(privexec):
     return run
 
 
-def test_a_store_smaller_than_asked_is_said_whatever_else_is_not(events):
-    done, said = events("-q", "--net=none", "--size=1000T", "--", "true")
+@pytest.mark.parametrize("kind, why", [("memory", "no more memory may be promised"),
+                                       ("disk", "no more room on the disk")])
+def test_a_store_smaller_than_asked_is_said_whatever_else_is_not(events, privexec, kind, why):
+    store = stores.option(kind, privexec)
+    done, said = events("-q", "--net=none", store, "--size=1000T", "--", "true")
     assert done.returncode == 0, done.stderr
     assert "not the 1000 TiB asked for" in done.stderr
-    assert "may be promised" in done.stderr
+    assert why in done.stderr
     assert said["started"]["less"] is True
-    done, said = events("-q", "--net=none", "--size=16M", "--", "true")
+    done, said = events("-q", "--net=none", store, "--size=16M", "--", "true")
     assert (done.stderr, said["started"]["less"]) == ("", False)
 
 

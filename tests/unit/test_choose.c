@@ -250,26 +250,26 @@ static void assert_refused_on(unsigned met, enum who who, const struct configura
 static const struct {
 	const char *what;
 	unsigned met;
-	uint64_t free, size;
 	enum store_choice store;
+	uint64_t free, size;
 	const char *reason;
 } automatic[] = {
-	{ "everything", DISK | MAPPER | FSCRYPT, 100 * GIB, 0, STORE_DM_CRYPT, "" },
-	{ "no fscrypt", DISK | MAPPER, 100 * GIB, 0, STORE_DM_CRYPT, "" },
-	{ "no dm-crypt", DISK | FSCRYPT, 100 * GIB, 0, STORE_FSCRYPT, "the test has no dm-crypt" },
-	{ "neither", DISK, 100 * GIB, 0, STORE_MEMORY, "the test has no fscrypt" },
-	{ "nothing", 0, 0, 0, STORE_MEMORY, "the test has no fscrypt" },
-	{ "no disk for them", MAPPER | FSCRYPT, 100 * GIB, 0, STORE_MEMORY,
+	{ "everything", DISK | MAPPER | FSCRYPT, STORE_DM_CRYPT, 100 * GIB, 0, "" },
+	{ "no fscrypt", DISK | MAPPER, STORE_DM_CRYPT, 100 * GIB, 0, "" },
+	{ "no dm-crypt", DISK | FSCRYPT, STORE_FSCRYPT, 100 * GIB, 0, "the test has no dm-crypt" },
+	{ "neither", DISK, STORE_MEMORY, 100 * GIB, 0, "the test has no fscrypt" },
+	{ "nothing", 0, STORE_MEMORY, 0, 0, "the test has no fscrypt" },
+	{ "no disk for them", MAPPER | FSCRYPT, STORE_MEMORY, 100 * GIB, 0,
 	  "the test has no disk" },
-	{ "no disk, whose room is not known", MAPPER | FSCRYPT, 0, 0, STORE_MEMORY,
+	{ "no disk, whose room is not known", MAPPER | FSCRYPT, STORE_MEMORY, 0, 0,
 	  "the test has no disk" },
-	{ "a small store", DISK | MAPPER | FSCRYPT, 100 * GIB, 16 * MIB - 1, STORE_MEMORY,
+	{ "a small store", DISK | MAPPER | FSCRYPT, STORE_MEMORY, 100 * GIB, 16 * MIB - 1,
 	  "so small a store can only be in memory" },
-	{ "the smallest on disk", DISK | MAPPER | FSCRYPT, 100 * GIB, 16 * MIB, STORE_DM_CRYPT,
+	{ "the smallest on disk", DISK | MAPPER | FSCRYPT, STORE_DM_CRYPT, 100 * GIB, 16 * MIB,
 	  "" },
-	{ "little room", DISK | MAPPER | FSCRYPT, 256 * MIB - 1, 0, STORE_MEMORY,
+	{ "little room", DISK | MAPPER | FSCRYPT, STORE_MEMORY, 256 * MIB - 1, 0,
 	  "there is no room for one on disk" },
-	{ "just room", DISK | MAPPER | FSCRYPT, 256 * MIB, 0, STORE_DM_CRYPT, "" },
+	{ "just room", DISK | MAPPER | FSCRYPT, STORE_DM_CRYPT, 256 * MIB, 0, "" },
 };
 
 static void auto_takes_the_first_store_that_can_be_had_and_says_why_no_better_one(void **state)
