@@ -14,7 +14,6 @@ To the host:
 import base64
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -113,5 +112,4 @@ class Agent:
                     return
 
 
-signal.signal(signal.SIGHUP, signal.SIG_IGN)
 Agent().serve()
