@@ -53,7 +53,7 @@ struct message_started {
 	char authority[32];		/* "root", "file capabilities", "setuid" */
 	uint64_t size;			/* bytes of the store */
 	int32_t keeper, init;		/* process ids, as the host sees them */
-	uint8_t said_less;		/* the store is smaller than asked, for want of memory */
+	uint8_t said_less;		/* the store is smaller than asked for */
 };
 
 struct message_ended {

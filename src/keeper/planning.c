@@ -146,9 +146,9 @@ static int preview(struct session *session, struct problem *problem)
 	struct problem refused = { 0 };
 	uint64_t available;
 	bool less;
-	int error = budget_available(&available, problem);
+	bool memory = plan->store == STORE_MEMORY; /* what one on disk has is in the plan already */
+	int error = memory ? budget_available(&available, problem) : 0;
 
-	/* what a store on disk has is in the plan already */
 	namespaces_close(&session->namespaces);
 	if (error)
 		return error;
@@ -161,7 +161,7 @@ static int preview(struct session *session, struct problem *problem)
 		session->swap.word = "swap is active: decided at the start by the session's cgroup";
 	swap_close(&session->swap);
 	authority_as_user(&session->authority);
-	if (!error && plan->store == STORE_MEMORY)
+	if (!error && memory)
 		error = budget_grant(plan->size, session->configuration.size_max, available,
 				     count.bytes_promised, &plan->size_granted, &less, problem);
 	if (!error)

@@ -126,6 +126,7 @@ static _Noreturn void sweep(struct remains *remains)
 	if (write(remains->channel, "d", 1) < 0)
 		remains->channel = -1; /* the keeper was killed */
 	descriptor_close(&remains->channel);
+	store_let_go(&remains->store);
 	watch_held(remains);
 	_exit(0);
 }
@@ -135,8 +136,10 @@ static _Noreturn void become_sweeper(const struct authority *authority, struct r
 	struct problem problem = { 0 };
 	const int keep[] = { remains->channel, remains->store.mapper, remains->user_directory,
 			     remains->cgroup.parent };
+	/* the control group may be in one that the user owns */
 	uint64_t capabilities =
-		authority->capabilities & store_end_capabilities(remains->store.kind);
+		authority->capabilities &
+		(store_end_capabilities(remains->store.kind) | CAPABILITY_BIT(CAP_DAC_OVERRIDE));
 
 	prctl(PR_SET_NAME, "privexec-sweep");
 	if (descriptors_keep_only(keep, sizeof(keep) / sizeof(*keep)) < 0)

@@ -79,7 +79,8 @@ static enum store_choice first_store(const struct planning *planning)
 	const struct plan_facts *facts = planning->facts;
 	const char *no_mapper = why_no_store(planning, STORE_DM_CRYPT);
 	const char *no_fscrypt = why_no_store(planning, STORE_FSCRYPT);
-	uint64_t size = planning->plan->size;
+	uint64_t size =
+		planning->plan->size ? planning->plan->size : planning->configuration->size_max;
 	enum store_choice store = STORE_MEMORY;
 	const char *reason = no_fscrypt;
 
@@ -134,12 +135,14 @@ static int grant_disk(const struct planning *planning)
 
 	if (plan->store == STORE_MEMORY)
 		return 0;
-	if (size && size < STORE_DISK_LEAST)
-		return problem_set(
-			planning->problem, EINVAL,
-			"a store on disk cannot be made in %llu bytes; ask for --size=16M "
-			"or more, or use --store=memory",
-			(unsigned long long)size);
+	if ((size && size < STORE_DISK_LEAST) || (most && most < STORE_DISK_LEAST))
+		return problem_set(planning->problem, EINVAL,
+				   "a store on disk cannot be made in %llu bytes; %s",
+				   (unsigned long long)(size ? size : most),
+				   !size ? "size_max of privexec.conf allows only --store=memory"
+				   : plan->require & REQUIRE_KERNEL_KEY
+					   ? "ask for --size=16M or more"
+					   : "ask for --size=16M or more, or use --store=memory");
 	if (!size) {
 		size = available / 2 < DISK_DEFAULT_MOST ? available / 2 : DISK_DEFAULT_MOST;
 		if (most && size > most)

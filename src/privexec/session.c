@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -26,6 +28,8 @@
  * descriptor takes the kernel up to 25 ms, which a short session is spared.
  */
 #define RESOLVER_DELAY 2000
+
+#define KEEPER_OFF_MILLISECONDS 200
 
 /* The slots of poll(2). */
 enum { SIGNALS_SLOT, KEEPER_SLOT, INIT_SLOT, RESOLVER_SLOT, TERMINAL_SLOT };
@@ -328,6 +332,20 @@ static void conclude(struct session *session)
 		words_say("the report could not be written: %s", strerror(-r));
 }
 
+/* A keeper that could make no session is about to exit: whoever started us should not find it still
+ * there, as a session around this one would. */
+static void see_keeper_off(const struct session *session)
+{
+	struct pollfd gone = { .events = POLLIN };
+
+	if (session->is_started || session->start.keeper_process <= 0)
+		return;
+	gone.fd = (int)syscall(SYS_pidfd_open, session->start.keeper_process, 0);
+	if (gone.fd >= 0 && poll(&gone, 1, KEEPER_OFF_MILLISECONDS) == 1)
+		waitpid(session->start.keeper_process, NULL, WNOHANG);
+	descriptor_close(&gone.fd);
+}
+
 static void release(struct session *session)
 {
 	for (size_t i = 0; i < session->streams.relay_count; i++)
@@ -337,6 +355,7 @@ static void release(struct session *session)
 	descriptor_close(&session->start.keeper);
 	descriptor_close(&session->start.init);
 	descriptor_close(&session->signals);
+	see_keeper_off(session);
 	if (session->report)
 		fclose(session->report);
 }

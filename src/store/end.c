@@ -27,7 +27,7 @@ const unsigned store_end_ioctls[] = {
 	0,
 };
 
-void store_end(struct store_remains *remains, const char *id)
+void store_end(const struct store_remains *remains, const char *id)
 {
 	int inner = remains->held[REMAINS_INNER];
 
@@ -37,7 +37,10 @@ void store_end(struct store_remains *remains, const char *id)
 		ext4_shut_down(inner);
 	if (remains->mapper >= 0)
 		mapper_end(remains->mapper, id);
-	/* nothing here may hold what the kernel is to free */
+}
+
+void store_let_go(struct store_remains *remains)
+{
 	descriptor_close(&remains->held[REMAINS_INNER]);
 	descriptor_close(&remains->mapper);
 }

@@ -24,7 +24,7 @@ struct store_remains {
 
 #define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1 }, .mapper = -1 })
 
-/* What CAP_SYS_ADMIN is needed for: a disk store is shut down by it, a memory store is emptied. */
+/* What it takes: a disk store is shut down by CAP_SYS_ADMIN, a memory store is emptied. */
 uint64_t store_end_capabilities(enum store_choice kind);
 
 /* The ioctls by which store_end() does so, ended by 0. */
@@ -35,7 +35,12 @@ extern const unsigned store_end_ioctls[];
  * on disk unreadable at once, without writing back what nobody will read. The kernel frees the rest
  * with the last descriptor and mount.
  */
-void store_end(struct store_remains *remains, const char *id);
+void store_end(const struct store_remains *remains, const char *id);
+
+/*
+ * Lets go of what the session wrote to, which the kernel then takes down: that can take a moment.
+ */
+void store_let_go(struct store_remains *remains);
 
 /*
  * fscrypt, later: shuts the outer file system down too, and lets go of it. Not before the inner one

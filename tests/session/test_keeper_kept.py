@@ -101,8 +101,9 @@ def test_the_keeper_has_no_capability(live):
 
 def test_the_sweeper_has_the_capabilities_that_ending_the_store_takes_and_no_other(live):
     """Removing files in memory: dac_override, dac_read_search, fowner; shutting down a file system on
-    disk: sys_admin, with ioctls that its filter names (tests/unit/test_filter.c)."""
-    expected = 1 << 1 | 1 << 2 | 1 << 3 if live.store == "memory" else 1 << 21
+    disk: sys_admin, with ioctls that its filter names (tests/unit/test_filter.c). dac_override for a
+    control group in one that is the user's."""
+    expected = 1 << 1 | 1 << 2 | 1 << 3 if live.store == "memory" else 1 << 1 | 1 << 21
     for which in ("CapPrm", "CapEff"):
         assert mask(live.sweeper, which) == expected
     for which in ("CapInh", "CapAmb"):
