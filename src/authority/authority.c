@@ -203,6 +203,9 @@ void authority_pay(const struct authority *authority)
 	become_root(authority);
 	setfsgid(AUTHORITY_SHIFTED);
 	setfsuid(AUTHORITY_SHIFTED);
+	/* it tells by its next result only whether it was obeyed */
+	if ((uid_t)setfsuid((uid_t)-1) != AUTHORITY_SHIFTED)
+		_exit(125);
 	if (capability_set(0, authority->capabilities) < 0)
 		_exit(125);
 	acts = ACTS_UNKNOWN;

@@ -40,6 +40,9 @@
 /* How long the inside may take; a lower file system that hangs after the survey ends here. */
 #define INSIDE_MILLISECONDS 10000
 
+/* Times sessions_per_user: how many dead sessions of a user's may be held before he is refused. */
+#define HELD_SHARE 4
+
 /* What the inside says to the keeper while the session is being made, besides enum init_note. */
 enum inside_note {
 	INSIDE_STANDS = 'u', /* the view does; the keeper answers with one byte and the streams */
@@ -323,6 +326,7 @@ static int make_store(struct session *session, struct problem *problem)
 			[REMAINS_INNER] = store->directory,
 			[REMAINS_OUTER] = store->outer,
 			[REMAINS_BALLOON] = store->space.levels[0].balloon,
+			[REMAINS_BACKING] = store->space.levels[0].file,
 		};
 
 		if (store->outer >= 0)
@@ -340,8 +344,16 @@ static int make_store(struct session *session, struct problem *problem)
 static int check_count(const struct session *session, const struct state_count *count,
 		       struct problem *problem)
 {
-	if (session->authority.uid == 0 ||
-	    count->sessions_of_user < session->configuration.sessions_per_user)
+	unsigned most = session->configuration.sessions_per_user;
+
+	/* others can hold them too: that shall not be an easy way to keep this user from starting
+	 */
+	if (session->authority.uid != 0 && count->held_of_user >= HELD_SHARE * most)
+		return problem_set(problem, EAGAIN,
+				   "%u sessions have ended, but other processes hold their mounts; "
+				   "end those first",
+				   count->held_of_user);
+	if (session->authority.uid == 0 || count->sessions_of_user < most)
 		return 0;
 	return problem_set(problem, EAGAIN,
 			   "%u sessions are running, the most this user may have "

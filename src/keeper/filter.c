@@ -31,7 +31,8 @@ static const int keeper[] = {
 	-1,
 };
 
-/* Removes by descriptor: openat is there for directories below those it was given. */
+/* Removes by descriptor: it calls openat for directories below those it was given, which the filter
+ * cannot see. */
 static const int sweeper[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(write),
@@ -47,6 +48,7 @@ static const int sweeper[] = {
 	SCMP_SYS(read),	   /* is the store of the dead session held? */
 	SCMP_SYS(mkdirat), /* then that is listed */
 	SCMP_SYS(flock),
+	SCMP_SYS(ftruncate), /* its backing file gives its blocks back */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(rt_sigreturn),

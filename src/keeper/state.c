@@ -125,6 +125,7 @@ static int survey_user(int user_directory, int cgroup_root, struct state_count *
 			continue;
 		if (is_held(session)) {
 			snprintf(ret_count->held, sizeof(ret_count->held), "%.8s", entry->d_name);
+			ret_count->held_of_user += 1;
 			continue;
 		}
 		ret_count->sessions_of_user += 1;
@@ -167,13 +168,39 @@ static int survey(const struct state *state, uid_t uid, int cgroup_root,
 	return 0;
 }
 
+/* Has any user a session @id? Devices and control groups are named by the id alone. */
+static bool is_taken(const struct state *state, const char *id)
+{
+	int listing = openat(state->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	struct dirent *entry;
+	bool taken = false;
+
+	if (!directory) {
+		descriptor_close(&listing);
+		return false;
+	}
+	while (!taken && (entry = readdir(directory))) {
+		char path[sizeof(entry->d_name) + SESSION_ID_LENGTH + 2];
+
+		snprintf(path, sizeof(path), "%s/%s", entry->d_name, id);
+		taken = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
+			faccessat(state->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	}
+	closedir(directory);
+	return taken;
+}
+
+/* Under the lock, so that it stays free until it is entered. */
 static int choose_id(struct state *state)
 {
 	uint32_t number;
 
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		return -errno;
-	snprintf(state->id, sizeof(state->id), "%08" PRIx32, number);
+	do {
+		if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+			return -errno;
+		snprintf(state->id, sizeof(state->id), "%08" PRIx32, number);
+	} while (is_taken(state, state->id));
 	return 0;
 }
 

@@ -28,7 +28,8 @@ struct state {
 /* What state_open() found of live sessions. */
 struct state_count {
 	unsigned sessions_of_user;
-	uint64_t bytes_promised;	  /* memory, to the sessions of all users */
+	uint64_t bytes_promised; /* memory, to the sessions of all users */
+	unsigned held_of_user;
 	char held[SESSION_ID_LENGTH + 1]; /* one of the user's that has ended, but whose store
 					   * somebody holds: state_hold(); or empty */
 };

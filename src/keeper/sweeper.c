@@ -40,18 +40,21 @@ struct remains {
 	struct held held;
 };
 
+/* Each kind once, and all before the keeper confines itself: what else comes is not the keeper's.
+ */
 static void take_gift(struct remains *remains, char gift, const int *descriptors, size_t count)
 {
-	if (gift == SWEEPER_STATE && count == 1) {
+	if (gift == SWEEPER_STATE && count == 1 && remains->state < 0) {
 		remains->state = descriptors[0];
-	} else if (gift == SWEEPER_STORE && count >= 1 && count <= STORE_REMAINS_MAX) {
+	} else if (gift == SWEEPER_STORE && count >= 1 && count <= STORE_REMAINS_MAX &&
+		   remains->store.held[REMAINS_INNER] < 0) {
 		memcpy(remains->store.held, descriptors, count * sizeof(*descriptors));
-	} else if (gift == SWEEPER_DEVICE && count == 1) {
+	} else if (gift == SWEEPER_DEVICE && count == 1 && remains->held.device < 0) {
 		held_begin(&remains->held, descriptors[0]);
-	} else if (gift == SWEEPER_CGROUP && count == 2) {
+	} else if (gift == SWEEPER_CGROUP && count == 2 && remains->cgroup.kill < 0) {
 		remains->cgroup.kill = descriptors[0];
 		remains->cgroup.events = descriptors[1];
-	} else if (gift == SWEEPER_INIT && count == 1) {
+	} else if (gift == SWEEPER_INIT && count == 1 && remains->init < 0) {
 		remains->init = descriptors[0];
 	}
 }
@@ -158,7 +161,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		  struct sweeper *ret_sweeper, struct problem *problem)
 {
 	struct remains remains = {
-		.store = { .kind = kind, .held = { -1, -1, -1 }, .mapper = mapper },
+		.store = { .kind = kind, .held = { -1, -1, -1, -1 }, .mapper = mapper },
 		.user_directory = state->user,
 		.id = state->id,
 		.cgroup = *cgroup,

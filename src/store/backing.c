@@ -52,8 +52,9 @@ int backing_open_directory(const char *path, struct problem *problem)
 	_cleanup_close_ int directory = descriptor_open_trusted(AT_FDCWD, path);
 	int error;
 
-	if (directory == -ENOENT && mkdir(path, 0700) == 0)
-		directory = descriptor_open_trusted(AT_FDCWD, path);
+	if (directory == -ENOENT)
+		directory =
+			mkdir(path, 0700) < 0 ? -errno : descriptor_open_trusted(AT_FDCWD, path);
 	if (directory < 0)
 		return problem_set(problem, -directory,
 				   "cannot use the store directory %s: %s; it must be a directory, "

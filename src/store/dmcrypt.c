@@ -4,6 +4,7 @@
  * made and that is only ever named.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +51,28 @@ static int make_device(const struct store_disk *disk, int control, uint64_t byte
 	return device;
 }
 
+/*
+ * The template is written through the device, whose backing file the kernel writes with root's
+ * rights: the blocks are reserved before, by the user. Its bitmaps, a bit for each block twice, are
+ * nearly all of it.
+ */
+static int reserve_template(const struct store_disk *disk, const struct template *template,
+			    int file, struct problem *problem)
+{
+	off_t length = (off_t)(template->bytes / (4096 * 4)) + (2 << 20);
+	int error;
+
+	authority_pay(disk->authority);
+	error = fallocate(file, FALLOC_FL_KEEP_SIZE, 0, length) < 0 ? -errno : 0;
+	authority_as_root(disk->authority);
+	if (error)
+		return problem_set(problem, -error,
+				   "no room for a store on disk: %s; free some space, or use "
+				   "--store=memory",
+				   strerror(-error));
+	return 0;
+}
+
 int store_prepare_dmcrypt(const struct store_disk *disk, struct store *store,
 			  struct problem *problem)
 {
@@ -65,6 +88,9 @@ int store_prepare_dmcrypt(const struct store_disk *disk, struct store *store,
 	file = backing_create(disk->authority, directory, template->bytes, problem);
 	if (file < 0)
 		return file;
+	error = reserve_template(disk, template, file, problem);
+	if (error)
+		return error;
 	loop = loop_attach(file, true, problem);
 	if (loop < 0)
 		return loop;

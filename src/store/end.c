@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
 #include <linux/capability.h>
 #include <linux/dm-ioctl.h>
+#include <unistd.h>
 
 #include "base/descriptor.h"
 #include "confine/capability.h"
@@ -49,6 +51,10 @@ void store_end_outer(struct store_remains *remains)
 {
 	if (remains->held[REMAINS_OUTER] >= 0)
 		ext4_shut_down(remains->held[REMAINS_OUTER]);
+	while (remains->held[REMAINS_BACKING] >= 0 &&
+	       ftruncate(remains->held[REMAINS_BACKING], 0) < 0 && errno == EINTR)
+		;
+	descriptor_close(&remains->held[REMAINS_BACKING]);
 	descriptor_close(&remains->held[REMAINS_OUTER]);
 	descriptor_close(&remains->held[REMAINS_BALLOON]);
 }

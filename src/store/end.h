@@ -5,24 +5,25 @@
 
 #include "store/store.h"
 
-#define STORE_REMAINS_MAX 3
+#define STORE_REMAINS_MAX 4
 
 /* Places in struct store_remains. */
-enum { REMAINS_INNER, REMAINS_OUTER, REMAINS_BALLOON };
+enum { REMAINS_INNER, REMAINS_OUTER, REMAINS_BALLOON, REMAINS_BACKING };
 
 /* What is needed to end a store: descriptors alone. */
 struct store_remains {
 	enum store_choice kind;
 	/*
 	 * The root directory that the session writes below; fscrypt: that of the outer file system,
-	 * and its balloon, which takes long to free in a file system that has not been shut down.
+	 * and its balloon, which takes long to free in a file system that has not been shut down,
+	 * and the backing file below all.
 	 * -1: none.
 	 */
 	int held[STORE_REMAINS_MAX];
 	int mapper; /* dm-crypt: the control device */
 };
 
-#define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1 }, .mapper = -1 })
+#define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1, -1 }, .mapper = -1 })
 
 /* What it takes: a disk store is shut down by CAP_SYS_ADMIN, a memory store is emptied. */
 uint64_t store_end_capabilities(enum store_choice kind);
@@ -43,8 +44,9 @@ void store_end(const struct store_remains *remains, const char *id);
 void store_let_go(struct store_remains *remains);
 
 /*
- * fscrypt, later: shuts the outer file system down too, and lets go of it. Not before the inner one
- * is gone, whose last words would fail on it with a line in the log for each; or as soon as it is
+ * fscrypt, later: shuts the outer file system down too, empties the backing file, so that its
+ * blocks are the disk's again whoever holds what, and lets go of them. Not before the inner one is
+ * gone, whose last words would fail on it with a line in the log for each; or as soon as it is
  * clear that somebody holds that. Else does nothing.
  */
 void store_end_outer(struct store_remains *remains);

@@ -7,6 +7,8 @@
 #define STEP_LEAST (4 * MIB)
 #define BEGIN_MOST (1024 * MIB)
 #define SHARE 8 /* of what the host has left, to be free in the store */
+#define CUSHION_MOST (4096 * MIB)
+#define ENOUGH (32 * MIB)
 
 /* In milliseconds. Looking costs two system calls. */
 #define PAUSE_LEAST 20
@@ -50,7 +52,9 @@ static uint64_t cushion(const struct store *store)
 {
 	uint64_t left;
 
-	return space_below(&store->space, &left) < 0 ? 0 : left / SHARE;
+	if (space_below(&store->space, &left) < 0)
+		return 0;
+	return left / SHARE < CUSHION_MOST ? left / SHARE : CUSHION_MOST;
 }
 
 void growth_step(struct growth *growth, struct store *store)
@@ -69,8 +73,11 @@ void growth_step(struct growth *growth, struct store *store)
 		return;
 	}
 	/* the next step follows at once, when what else has happened was looked at */
-	if (space_grow(&store->space, step < STEP_MOST ? step : STEP_MOST) < 0 &&
-	    space_grow(&store->space, STEP_LEAST) < 0)
+	if (space_grow(&store->space, step < STEP_MOST ? step : STEP_MOST) == 0)
+		return;
+	/* no room, or a quota, which statfs(2) knows nothing of: the last of it is not taken ahead
+	 */
+	if (available >= ENOUGH || space_grow(&store->space, STEP_LEAST) < 0)
 		growth->next = clock_milliseconds() + REFUSED_PAUSE;
 }
 

@@ -2,7 +2,7 @@
 /*
  * When a store on disk grows: ahead of what is written, so that a write of any speed finds room
  * while the host has some. What is ahead is taken from everybody else on the disk: it is an eighth
- * of what the host has left, so that twenty sessions at once still leave a quarter.
+ * of what the host has left, and no more than four gigabytes.
  */
 #ifndef PRIVEXEC_STORE_GROWTH_H
 #define PRIVEXEC_STORE_GROWTH_H

@@ -172,15 +172,20 @@ int mapper_create(int control, const char *id, uint64_t bytes, const char *targe
 	return node;
 }
 
-static uint64_t size_of(int control, const char *id)
+/* Is there a device of the session's? One of that name may be somebody else's. Its size, 0 if it
+ * has no table yet. */
+static bool look_up(int control, const char *id, uint64_t *ret_bytes)
 {
 	struct mapper_request request;
+	char uuid[sizeof(request.head.uuid)];
 
 	begin(&request, id);
 	request.head.flags = DM_STATUS_TABLE_FLAG;
-	if (call(control, DM_TABLE_STATUS, &request) < 0 || request.head.target_count != 1)
-		return 0;
-	return request.body.table.target.length * SECTOR;
+	snprintf(uuid, sizeof(uuid), "PRIVEXEC-%s", id);
+	if (call(control, DM_TABLE_STATUS, &request) < 0 || strcmp(request.head.uuid, uuid) != 0)
+		return false;
+	*ret_bytes = request.head.target_count == 1 ? request.body.table.target.length * SECTOR : 0;
+	return true;
 }
 
 static void wipe_key(int control, const char *id)
@@ -203,8 +208,10 @@ static bool load_nothing(int control, const char *id, uint64_t bytes)
 
 void mapper_end(int control, const char *id)
 {
-	uint64_t bytes = size_of(control, id);
+	uint64_t bytes;
 
+	if (!look_up(control, id, &bytes))
+		return;
 	/*
 	 * A device that is only half made has no live table; removing it is enough. What is still
 	 * on its way into the device is not waited for, and a wiped device must not stay suspended:

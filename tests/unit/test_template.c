@@ -198,7 +198,8 @@ static void test_an_inner_has_room_in_its_outer(void **state)
 
 		assert_int_equal(inner->usable - inner->balloon,
 				 inner->kind == TEMPLATE_INNER
-					 ? UINT64_C(32) << 20
+					 ? UINT64_C(1) << 20 << (i == 0 ? 5 : 10) |
+						   (i == 0 ? 0 : UINT64_C(64) << 20)
 					 : templates[i - 1].bytes - templates[i - 1].balloon +
 						   (UINT64_C(32) << 20));
 		assert_null(template_outer_of(&copy));
