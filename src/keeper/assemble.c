@@ -324,6 +324,7 @@ static int make_store(struct session *session, struct problem *problem)
 	if (!error) {
 		const int gift[STORE_REMAINS_MAX] = {
 			[REMAINS_INNER] = store->directory,
+			[REMAINS_DEVICE] = store->block,
 			[REMAINS_OUTER] = store->outer,
 			[REMAINS_BALLOON] = store->space.levels[0].balloon,
 			[REMAINS_BACKING] = store->space.levels[0].file,
@@ -331,6 +332,8 @@ static int make_store(struct session *session, struct problem *problem)
 
 		if (store->outer >= 0)
 			count = STORE_REMAINS_MAX;
+		else if (store->block >= 0)
+			count = REMAINS_DEVICE + 1;
 		error = sweeper_give(&session->sweeper, SWEEPER_STORE, gift, count, problem);
 	}
 	if (!error && store->device >= 0)

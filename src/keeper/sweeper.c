@@ -23,6 +23,7 @@
 #define CGROUP_MILLISECONDS 1000
 
 /* After its end a store is gone within a fraction of a second, if nobody outside holds it. */
+#define OUTER_GRACE_MILLISECONDS 200
 #define HELD_GRACE_MILLISECONDS 2000
 #define HELD_LOOK_MILLISECONDS 20
 #define HELD_AGAIN_MILLISECONDS 1000
@@ -65,8 +66,8 @@ static void wait_for_end(struct remains *remains)
 	char gift = 0;
 
 	while (gift != 'e') {
-		int descriptors[4];
-		size_t count = 4;
+		int descriptors[STORE_REMAINS_MAX];
+		size_t count = STORE_REMAINS_MAX;
 		ssize_t length = channel_receive(remains->channel, &gift, 1, descriptors, &count);
 
 		if (length <= 0)
@@ -107,10 +108,10 @@ static bool is_held_after(const struct held *held, int pause, int most)
  */
 static void watch_held(struct remains *remains)
 {
-	bool held = is_held_after(&remains->held, HELD_LOOK_MILLISECONDS, HELD_GRACE_MILLISECONDS);
-
+	is_held_after(&remains->held, HELD_LOOK_MILLISECONDS, OUTER_GRACE_MILLISECONDS);
 	store_end_outer(&remains->store);
-	if (!held || state_hold(remains->user_directory, remains->id) < 0)
+	if (!is_held_after(&remains->held, HELD_LOOK_MILLISECONDS, HELD_GRACE_MILLISECONDS) ||
+	    state_hold(remains->user_directory, remains->id) < 0)
 		return;
 	is_held_after(&remains->held, HELD_AGAIN_MILLISECONDS, HELD_MOST_MILLISECONDS);
 	state_remove(remains->user_directory, remains->id);
@@ -161,7 +162,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		  struct sweeper *ret_sweeper, struct problem *problem)
 {
 	struct remains remains = {
-		.store = { .kind = kind, .held = { -1, -1, -1, -1 }, .mapper = mapper },
+		.store = { .kind = kind, .held = { -1, -1, -1, -1, -1 }, .mapper = mapper },
 		.user_directory = state->user,
 		.id = state->id,
 		.cgroup = *cgroup,

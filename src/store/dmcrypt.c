@@ -104,6 +104,7 @@ int store_prepare_dmcrypt(const struct store_disk *disk, struct store *store,
 	if (!error)
 		error = space_add_level(&store->space, disk->authority, file, store->directory,
 					template->bytes, problem);
+	store->block = descriptor_take(&device);
 	if (error)
 		return error;
 	store->kind = STORE_DM_CRYPT;

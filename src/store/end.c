@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/dm-ioctl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/descriptor.h"
@@ -20,14 +22,21 @@ uint64_t store_end_capabilities(enum store_choice kind)
 }
 
 const unsigned store_end_ioctls[] = {
-	EXT4_IOC_SHUTDOWN,
-	DM_TABLE_STATUS,
-	DM_TABLE_LOAD,
-	DM_DEV_SUSPEND,
-	DM_TARGET_MSG,
-	DM_DEV_REMOVE,
-	0,
+	EXT4_IOC_SHUTDOWN, DM_TABLE_STATUS, DM_TABLE_LOAD, DM_DEV_SUSPEND,
+	BLKFLSBUF,	   DM_TARGET_MSG,   DM_DEV_REMOVE, 0,
 };
+
+/*
+ * Has the kernel drop what it has read of @device: names, above all. What was to be written yet
+ * goes first, into a device that holds nothing by now, or into a file that nobody will read.
+ */
+static void forget(int device)
+{
+	if (device < 0)
+		return;
+	fsync(device);
+	ioctl(device, BLKFLSBUF, 0);
+}
 
 void store_end(const struct store_remains *remains, const char *id)
 {
@@ -39,10 +48,12 @@ void store_end(const struct store_remains *remains, const char *id)
 		ext4_shut_down(inner);
 	if (remains->mapper >= 0)
 		mapper_end(remains->mapper, id);
+	forget(remains->held[REMAINS_DEVICE]);
 }
 
 void store_let_go(struct store_remains *remains)
 {
+	descriptor_close(&remains->held[REMAINS_DEVICE]);
 	descriptor_close(&remains->held[REMAINS_INNER]);
 	descriptor_close(&remains->mapper);
 }

@@ -5,16 +5,17 @@
 
 #include "store/store.h"
 
-#define STORE_REMAINS_MAX 4
+#define STORE_REMAINS_MAX 5
 
 /* Places in struct store_remains. */
-enum { REMAINS_INNER, REMAINS_OUTER, REMAINS_BALLOON, REMAINS_BACKING };
+enum { REMAINS_INNER, REMAINS_DEVICE, REMAINS_OUTER, REMAINS_BALLOON, REMAINS_BACKING };
 
 /* What is needed to end a store: descriptors alone. */
 struct store_remains {
 	enum store_choice kind;
 	/*
-	 * The root directory that the session writes below; fscrypt: that of the outer file system,
+	 * The root directory that the session writes below, and the device that its file system is
+	 * on, if there is one; fscrypt: the root directory of the outer file system,
 	 * and its balloon, which takes long to free in a file system that has not been shut down,
 	 * and the backing file below all.
 	 * -1: none.
@@ -23,7 +24,7 @@ struct store_remains {
 	int mapper; /* dm-crypt: the control device */
 };
 
-#define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1, -1 }, .mapper = -1 })
+#define STORE_REMAINS_NONE ((struct store_remains){ .held = { -1, -1, -1, -1, -1 }, .mapper = -1 })
 
 /* What it takes: a disk store is shut down by CAP_SYS_ADMIN, a memory store is emptied. */
 uint64_t store_end_capabilities(enum store_choice kind);

@@ -110,7 +110,11 @@ static int prepare_outer(const struct store_disk *disk, const struct template *t
 	return error;
 }
 
-/* The template is written past the second loop device, which is faster set up while it is empty. */
+/*
+ * The template is written by way of the second loop device, which is faster set up while it is
+ * empty: not past it, since somebody who reads every new device (udev) would leave the kernel with
+ * what he read.
+ */
 static int prepare_inner(const struct store_disk *disk, const struct template *template,
 			 struct store *store, struct problem *problem)
 {
@@ -128,13 +132,14 @@ static int prepare_inner(const struct store_disk *disk, const struct template *t
 				   "fscrypt with AES-256-XTS and AES-256-CTS?",
 				   strerror(-error));
 	device = loop_attach(file, false, problem);
-	error = device < 0 ? device : disk_write_template(disk, template, file, problem);
+	error = device < 0 ? device : disk_write_template(disk, template, device, problem);
 	if (!error)
 		error = ext4_mount(device, &store->mount, &store->directory, problem);
 	if (!error) {
 		store->device = held_open(device, problem);
 		error = store->device < 0 ? store->device : 0;
 	}
+	store->block = descriptor_take(&device);
 	if (!error)
 		error = space_add_level(&store->space, disk->authority, file, store->directory,
 					template->bytes, problem);

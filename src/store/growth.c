@@ -8,10 +8,11 @@
 #define BEGIN_MOST (1024 * MIB)
 #define SHARE 8 /* of what the host has left, to be free in the store */
 #define CUSHION_MOST (4096 * MIB)
+#define CUSHION_LEAST (64 * MIB)
 #define ENOUGH (32 * MIB)
 
 /* In milliseconds. Looking costs two system calls. */
-#define PAUSE_LEAST 20
+#define PAUSE_LEAST 10
 #define PAUSE_MOST 2000
 #define REFUSED_PAUSE 250
 #define FIRST_PAUSE 100 /* many a command is over by then */
@@ -54,7 +55,12 @@ static uint64_t cushion(const struct store *store)
 
 	if (space_below(&store->space, &left) < 0)
 		return 0;
-	return left / SHARE < CUSHION_MOST ? left / SHARE : CUSHION_MOST;
+	if (left / SHARE >= CUSHION_MOST)
+		return CUSHION_MOST;
+	/* on a small disk an eighth is written in less time than passes between two looks */
+	if (left / SHARE < CUSHION_LEAST)
+		return left / 2 < CUSHION_LEAST ? left / 2 : CUSHION_LEAST;
+	return left / SHARE;
 }
 
 void growth_step(struct growth *growth, struct store *store)

@@ -27,6 +27,7 @@ struct store {
 	uint64_t size;	    /* bytes it may hold */
 	int mount;	    /* its mount, not attached anywhere */
 	int directory;	    /* its root directory */
+	int block;	    /* on disk: the device that its file system is on */
 	int outer;	    /* fscrypt: the root directory of the outer file system */
 	int mapper;	    /* dm-crypt: the control device */
 	int device;	    /* fscrypt: the loop device, in sysfs (held.h) */
@@ -38,6 +39,7 @@ struct store {
 #define STORE_NONE                        \
 	((struct store){ .mount = -1,     \
 			 .directory = -1, \
+			 .block = -1,     \
 			 .outer = -1,     \
 			 .mapper = -1,    \
 			 .device = -1,    \
