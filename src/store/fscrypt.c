@@ -25,25 +25,25 @@
 /* udev/59-privexec.rules knows the backing files of loop devices by this directory. */
 #define ENCRYPTED "privexec"
 
-struct added_key {
-	struct fscrypt_add_key_arg argument;
-	unsigned char raw[FSCRYPT_MAX_KEY_SIZE];
+union added_key {
+	struct fscrypt_add_key_arg argument; /* ends in the key */
+	unsigned char bytes[sizeof(struct fscrypt_add_key_arg) + FSCRYPT_MAX_KEY_SIZE];
 };
 
 /*
  * Memory that not even the kernel maps for itself; where that cannot be had, or the user may lock
  * none, ordinary memory: the key is in it for a few microseconds.
  */
-static struct added_key *open_secret(void)
+static union added_key *open_secret(void)
 {
 	_cleanup_close_ int secret = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
 	void *memory = MAP_FAILED;
 
-	if (secret >= 0 && ftruncate(secret, sizeof(struct added_key)) == 0)
-		memory = mmap(NULL, sizeof(struct added_key), PROT_READ | PROT_WRITE, MAP_SHARED,
+	if (secret >= 0 && ftruncate(secret, sizeof(union added_key)) == 0)
+		memory = mmap(NULL, sizeof(union added_key), PROT_READ | PROT_WRITE, MAP_SHARED,
 			      secret, 0);
 	if (memory == MAP_FAILED)
-		memory = mmap(NULL, sizeof(struct added_key), PROT_READ | PROT_WRITE,
+		memory = mmap(NULL, sizeof(union added_key), PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return memory == MAP_FAILED ? NULL : memory;
 }
@@ -51,17 +51,17 @@ static struct added_key *open_secret(void)
 /* Gives the file system of @directory a new random key. It is wiped here before this returns. */
 static int add_key(int directory, uint8_t ret_identifier[FSCRYPT_KEY_IDENTIFIER_SIZE])
 {
-	struct added_key *key = open_secret();
+	union added_key *key = open_secret();
 	int error = 0;
 
 	if (!key)
 		return -ENOMEM;
 	key->argument.key_spec.type = FSCRYPT_KEY_SPEC_TYPE_IDENTIFIER;
-	key->argument.raw_size = sizeof(key->raw);
-	if (getrandom(key->raw, sizeof(key->raw), 0) != sizeof(key->raw) ||
+	key->argument.raw_size = FSCRYPT_MAX_KEY_SIZE;
+	if (getrandom(key->argument.raw, FSCRYPT_MAX_KEY_SIZE, 0) != FSCRYPT_MAX_KEY_SIZE ||
 	    ioctl(directory, FS_IOC_ADD_ENCRYPTION_KEY, &key->argument) < 0)
 		error = -errno;
-	explicit_bzero(key->raw, sizeof(key->raw));
+	explicit_bzero(key->argument.raw, FSCRYPT_MAX_KEY_SIZE);
 	memcpy(ret_identifier, key->argument.key_spec.u.identifier, FSCRYPT_KEY_IDENTIFIER_SIZE);
 	munmap(key, sizeof(*key));
 	return error;
