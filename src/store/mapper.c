@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -29,10 +30,7 @@ struct mapper_request {
 			struct dm_target_spec target;
 			char parameters[512];
 		} table;
-		struct {
-			struct dm_target_msg message;
-			char text[64];
-		} message;
+		struct dm_target_msg message; /* ends in its text */
 		struct dm_target_versions versions;
 		char bytes[1024];
 	} body;
@@ -193,7 +191,7 @@ static void wipe_key(int control, const char *id)
 	struct mapper_request request;
 
 	begin(&request, id);
-	snprintf(request.body.message.text, sizeof(request.body.message.text), "key wipe");
+	snprintf(request.body.bytes + offsetof(struct dm_target_msg, message), 64, "key wipe");
 	call(control, DM_TARGET_MSG, &request);
 }
 
