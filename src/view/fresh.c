@@ -73,6 +73,7 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 {
 	struct stat status;
 	char name[24];
+	int mount, error;
 
 	if (lstat(node->path, &status) < 0 || !S_ISDIR(status.st_mode)) {
 		status.st_mode = 0755;
@@ -84,8 +85,17 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 	if (status.st_gid == 0)
 		status.st_gid = view->authority->root;
 	snprintf(name, sizeof(name), "empty%u", view->layers++);
-	return layer_store_directory(view, name, status.st_mode & 07777, status.st_uid,
-				     status.st_gid, problem);
+	mount = layer_store_directory(view, name, status.st_mode & 07777, status.st_uid,
+				      status.st_gid, problem);
+	if (mount < 0)
+		return mount;
+	/* what the host's mount forbids it forbids here */
+	error = filesystem_restrict(mount, layer_attributes(node));
+	if (!error)
+		return mount;
+	descriptor_close(&mount);
+	return problem_set(problem, -error, "cannot restrict the empty %s: %s", node->path,
+			   strerror(-error));
 }
 
 /* A part of the /proc that was made before, read-only. */
