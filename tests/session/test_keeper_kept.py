@@ -72,6 +72,7 @@ def kind(pid, number):
                           (r"/privexec/#\d+ \(deleted\)$", "encrypted file"),
                           (r"/sys/devices/virtual/block/loop\d+$", "loop device"),
                           (r"/dev/mapper/control$", "device-mapper"),
+                          (r"/dev/(loop|dm-)\d+$", "block device"),
                           (r"/secretmem \(deleted\)$", "secret memory")]:
         match = re.match(pattern, target)
         if match:
@@ -183,8 +184,9 @@ def test_the_same_user_cannot_look_into_any_process_of_the_session(live):
 
 TO_GROW = {"memory": {}, "dm-crypt": {"backing file": 1, "balloon": 1},
            "fscrypt": {"backing file": 1, "encrypted file": 1, "balloon": 2}}
-TO_END = {"memory": {"store": 1}, "dm-crypt": {"store": 1, "device-mapper": 1},
-          "fscrypt": {"store": 2, "balloon": 1, "loop device": 1}}
+TO_END = {"memory": {"store": 1}, "dm-crypt": {"store": 1, "block device": 1, "device-mapper": 1},
+          "fscrypt": {"store": 2, "block device": 1, "backing file": 1, "balloon": 1,
+                      "loop device": 1}}
 
 
 def test_the_keeper_holds_exactly_the_descriptors_it_needs(live):
