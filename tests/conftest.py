@@ -29,6 +29,7 @@ Installation = namedtuple("Installation", "front keeper prefix configuration")
 def pytest_configure(config):
     config.addinivalue_line("markers", "leaves_something: the machine is not compared afterwards")
     machine.become_subreaper()
+    machine.hear_signals()
 
 
 def _front():

@@ -59,6 +59,15 @@ def become_subreaper():
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
+def hear_signals():
+    """Undoes what nohup(1), or a shell for its background jobs, has ignored: commands would inherit it,
+    and never end by the signals that tests send them."""
+    for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGQUIT, signal.SIG_DFL),
+                           (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, action)
+
+
 def process_table():
     """{pid: (parent's pid, state, name)} of every process that can be seen."""
     table = {}

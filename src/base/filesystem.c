@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -130,4 +131,14 @@ int filesystem_idmap(int mount, int user_namespace)
 	};
 
 	return set_attributes(mount, &change);
+}
+
+int filesystem_room(int descriptor, uint64_t *ret_bytes)
+{
+	struct statfs usage;
+
+	if (fstatfs(descriptor, &usage) < 0)
+		return -errno;
+	*ret_bytes = (uint64_t)usage.f_bavail * (uint64_t)usage.f_bsize;
+	return 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* File system contexts and mounts by descriptor: the calls of the new mount API with their errors.
- */
+/* File systems by descriptor: the calls of the new mount API with their errors, and their room. */
 #ifndef PRIVEXEC_BASE_FILESYSTEM_H
 #define PRIVEXEC_BASE_FILESYSTEM_H
 
@@ -34,6 +33,10 @@ int filesystem_restrict(int mount, uint64_t attributes);
 
 /* Idmaps an unattached @mount by the maps of the user namespace @user_namespace. */
 int filesystem_idmap(int mount, int user_namespace);
+
+/* Bytes that an ordinary user can write yet to the file system that @descriptor is on, quotas not
+ * counted. 0 or a negative errno. */
+int filesystem_room(int descriptor, uint64_t *ret_bytes);
 
 /* Opens @path (no symbolic links, nothing triggered or read) as O_PATH. Negative errno on failure.
  */

@@ -336,8 +336,9 @@ static int make_store(struct session *session, struct problem *problem)
 			count = REMAINS_DEVICE + 1;
 		error = sweeper_give(&session->sweeper, SWEEPER_STORE, gift, count, problem);
 	}
-	if (!error && store->device >= 0)
-		error = sweeper_give(&session->sweeper, SWEEPER_DEVICE, &store->device, 1, problem);
+	if (!error && store->loop_directory >= 0)
+		error = sweeper_give(&session->sweeper, SWEEPER_DEVICE, &store->loop_directory, 1,
+				     problem);
 	if (!error)
 		session_say(session, MESSAGE_DEBUG, "store: %llu bytes",
 			    (unsigned long long)store->size);

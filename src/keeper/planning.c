@@ -71,6 +71,14 @@ static bool wants_no_network(const struct session *session)
 	return (said == NETWORK_UNSAID ? session->configuration.network : said) == NETWORK_NONE;
 }
 
+/* Likewise of the store. */
+static bool may_be_on_disk(const struct session *session)
+{
+	enum store_choice said = session->request.store;
+
+	return (said == STORE_UNSAID ? session->configuration.store : said) != STORE_MEMORY;
+}
+
 static int begin_namespaces(struct session *session, struct problem *problem)
 {
 	int error;
@@ -196,7 +204,9 @@ int session_plan(struct session *session, struct problem *problem)
 	}
 	if (!error) {
 		authority_as_root(&session->authority);
-		probe_machine(session->configuration.directory, &session->probes);
+		probe_machine(&session->probes);
+		if (may_be_on_disk(session))
+			probe_stores(session->configuration.directory, &session->probes);
 		authority_as_user(&session->authority);
 	}
 	if (!error)

@@ -35,6 +35,23 @@ static int open_directory(int parent, const char *name, mode_t mode)
 	return descriptor_open_trusted(parent, name);
 }
 
+/* A listing of @directory, whose descriptor stays the caller's. NULL with errno set. */
+static DIR *list(int directory)
+{
+	_cleanup_close_ int listing = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *opened = listing < 0 ? NULL : fdopendir(listing);
+
+	if (opened)
+		listing = -1;
+	return opened;
+}
+
+/* Is there a file @name? */
+static bool has(int directory, const char *name)
+{
+	return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int take_lock(int root)
 {
 	int64_t limit = clock_milliseconds() + LOCK_WAIT_MILLISECONDS;
@@ -75,7 +92,7 @@ static bool sweep(int user_directory, const char *id, int session, int cgroup_ro
 {
 	char path[CGROUP_PATH_MAX];
 
-	if (faccessat(session, "mapper", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+	if (has(session, "mapper"))
 		mapper_sweep(id);
 	if (descriptor_read_file(session, "cgroup", path, sizeof(path)) > 0 &&
 	    (cgroup_root < 0 || !cgroup_sweep(cgroup_root, path)))
@@ -94,23 +111,15 @@ static uint64_t read_promise(int session)
 	return sscanf(text, "%" SCNu64, &bytes) == 1 ? bytes : 0;
 }
 
-static bool is_held(int session)
-{
-	return faccessat(session, "held", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 /* Counts the sessions below @user_directory, those that cannot be swept too, and sweeps the dead.
  */
 static int survey_user(int user_directory, int cgroup_root, struct state_count *ret_count)
 {
-	int listing = openat(user_directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	DIR *directory = list(user_directory);
 	struct dirent *entry;
 
-	if (!directory) {
-		descriptor_close(&listing);
+	if (!directory)
 		return -errno;
-	}
 	while ((entry = readdir(directory))) {
 		_cleanup_close_ int session = -1;
 
@@ -123,7 +132,7 @@ static int survey_user(int user_directory, int cgroup_root, struct state_count *
 		if (flock(session, LOCK_EX | LOCK_NB) == 0 &&
 		    sweep(user_directory, entry->d_name, session, cgroup_root))
 			continue;
-		if (is_held(session)) {
+		if (has(session, "held")) {
 			snprintf(ret_count->held, sizeof(ret_count->held), "%.8s", entry->d_name);
 			ret_count->held_of_user += 1;
 			continue;
@@ -138,15 +147,12 @@ static int survey_user(int user_directory, int cgroup_root, struct state_count *
 static int survey(const struct state *state, uid_t uid, int cgroup_root,
 		  struct state_count *ret_count)
 {
-	int listing = openat(state->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	DIR *directory = list(state->root);
 	struct dirent *entry;
 	char own[16];
 
-	if (!directory) {
-		descriptor_close(&listing);
+	if (!directory)
 		return -errno;
-	}
 	snprintf(own, sizeof(own), "%u", uid);
 	while ((entry = readdir(directory))) {
 		_cleanup_close_ int user = -1;
@@ -171,21 +177,18 @@ static int survey(const struct state *state, uid_t uid, int cgroup_root,
 /* Has any user a session @id? Devices and control groups are named by the id alone. */
 static bool is_taken(const struct state *state, const char *id)
 {
-	int listing = openat(state->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = listing < 0 ? NULL : fdopendir(listing);
+	DIR *directory = list(state->root);
 	struct dirent *entry;
 	bool taken = false;
 
-	if (!directory) {
-		descriptor_close(&listing);
+	if (!directory)
 		return false;
-	}
 	while (!taken && (entry = readdir(directory))) {
 		char path[sizeof(entry->d_name) + SESSION_ID_LENGTH + 2];
 
 		snprintf(path, sizeof(path), "%s/%s", entry->d_name, id);
 		taken = entry->d_name[0] >= '0' && entry->d_name[0] <= '9' &&
-			faccessat(state->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+			has(state->root, path);
 	}
 	closedir(directory);
 	return taken;
@@ -258,21 +261,28 @@ void state_unlock(struct state *state)
 	descriptor_close(&state->lock);
 }
 
+/* Makes the directory of a session, locked for as long as it is open. A descriptor, or a negative
+ * errno. */
+static int make_session(int user_directory, const char *id)
+{
+	_cleanup_close_ int directory = -1;
+
+	if (mkdirat(user_directory, id, 0755) < 0)
+		return -errno;
+	directory = openat(user_directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (directory < 0 || flock(directory, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return descriptor_take(&directory);
+}
+
 int state_enter(struct state *state, uint64_t bytes_promised, struct problem *problem)
 {
 	char text[32];
-	int error = 0;
+	int error;
 
 	snprintf(text, sizeof(text), "%" PRIu64, bytes_promised);
-	if (mkdirat(state->user, state->id, 0755) < 0)
-		error = -errno;
-	if (!error) {
-		state->directory = openat(state->user, state->id,
-					  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		error = state->directory < 0 ? -errno : 0;
-	}
-	if (!error && flock(state->directory, LOCK_EX | LOCK_NB) < 0)
-		error = -errno;
+	state->directory = make_session(state->user, state->id);
+	error = state->directory < 0 ? state->directory : 0;
 	if (!error)
 		error = write_new(state->directory, "promise", text);
 	state_unlock(state);
@@ -315,16 +325,10 @@ int state_describe(const struct state *state, const char *json, struct problem *
 
 int state_hold(int user_directory, const char *id)
 {
-	int directory, error;
-
-	if (mkdirat(user_directory, id, 0755) < 0)
-		return -errno;
 	/* never closed: the lock goes with the process */
-	directory = openat(user_directory, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (directory < 0)
-		return -errno;
-	error = flock(directory, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
-	return error ? error : write_new(directory, "held", "");
+	int directory = make_session(user_directory, id);
+
+	return directory < 0 ? directory : write_new(directory, "held", "");
 }
 
 int state_listen(const struct state *state, struct problem *problem)

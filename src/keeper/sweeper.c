@@ -162,7 +162,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		  struct sweeper *ret_sweeper, struct problem *problem)
 {
 	struct remains remains = {
-		.store = { .kind = kind, .held = { -1, -1, -1, -1, -1 }, .mapper = mapper },
+		.store = STORE_REMAINS_NONE,
 		.user_directory = state->user,
 		.id = state->id,
 		.cgroup = *cgroup,
@@ -176,6 +176,8 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 	if (error)
 		return problem_set(problem, -error, "cannot start the sweeper: %s",
 				   strerror(-error));
+	remains.store.kind = kind;
+	remains.store.mapper = mapper;
 	remains.channel = ends[1];
 	child = process_clone(0, -1, &pidfd);
 	if (child == 0)

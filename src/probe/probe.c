@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/filesystem.h"
 #include "base/problem.h"
 #include "probe/probe.h"
 #include "store/backing.h"
@@ -32,7 +33,7 @@ static void probe_disk(const char *path, struct probes *probes)
 	struct problem problem = { 0 };
 	_cleanup_close_ int directory = backing_open_directory(path, &problem);
 	struct rlimit limit;
-	int error = directory < 0 ? directory : backing_free(directory, &probes->disk_free);
+	int error = directory < 0 ? directory : filesystem_room(directory, &probes->disk_free);
 
 	if (error)
 		unmet(probe, "%.200s", problem.text[0] ? problem.text : strerror(-error));
@@ -112,12 +113,18 @@ static void probe_scrub(struct probe *probe)
 				     strcmp(word + 13, "on") == 0;
 }
 
-void probe_machine(const char *store_directory, struct probes *ret_probes)
+void probe_stores(const char *directory, struct probes *probes)
+{
+	probe_disk(directory, probes);
+	probe_dm_crypt(&probes->words[PROBE_DM_CRYPT]);
+	probe_fscrypt(&probes->words[PROBE_FSCRYPT]);
+}
+
+void probe_machine(struct probes *ret_probes)
 {
 	*ret_probes = (struct probes){ 0 };
-	probe_disk(store_directory, ret_probes);
-	probe_dm_crypt(&ret_probes->words[PROBE_DM_CRYPT]);
-	probe_fscrypt(&ret_probes->words[PROBE_FSCRYPT]);
+	for (enum probe_word word = 0; word < PROBE_WORDS; word++)
+		unmet(&ret_probes->words[word], "nobody has looked");
 	probe_hibernation(&ret_probes->words[PROBE_NO_HIBERNATION]);
 	probe_scrub(&ret_probes->words[PROBE_RAM_SCRUB]);
 }

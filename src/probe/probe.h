@@ -30,11 +30,14 @@ struct probes {
 	uint64_t disk_free; /* bytes the store directory's file system has, for ordinary users */
 };
 
+/* Looks for everything but stores on disk, which are found unmet. As root. */
+void probe_machine(struct probes *ret_probes);
+
 /*
- * Tries all. @store_directory: where stores on disk go; it is made if missing. As root. Leaves
+ * Tries what stores on disk need. @directory: where they go; it is made if missing. As root. Leaves
  * nothing behind but kernel modules.
  */
-void probe_machine(const char *store_directory, struct probes *ret_probes);
+void probe_stores(const char *directory, struct probes *probes);
 
 /*
  * Secret memory that is open keeps the machine from hibernating, which would write the key and

@@ -64,16 +64,6 @@ int backing_open_directory(const char *path, struct problem *problem)
 	return error ? error : descriptor_take(&directory);
 }
 
-int backing_free(int directory, uint64_t *ret_bytes)
-{
-	struct statfs status;
-
-	if (fstatfs(directory, &status) < 0)
-		return -errno;
-	*ret_bytes = (uint64_t)status.f_bavail * (uint64_t)status.f_bsize;
-	return 0;
-}
-
 int backing_create(const struct authority *authority, int directory, uint64_t bytes,
 		   struct problem *problem)
 {

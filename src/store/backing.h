@@ -16,9 +16,6 @@
  */
 int backing_open_directory(const char *path, struct problem *problem);
 
-/* Bytes that an ordinary user could be given in @directory, its quota not counted. */
-int backing_free(int directory, uint64_t *ret_bytes);
-
 /*
  * Makes a backing file of @bytes in the store directory @directory: sparse, without a name, and the
  * user's, whose quota it counts against. As root. A descriptor or a negative errno.

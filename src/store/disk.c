@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "store/backing.h"
 #include "store/disk.h"
 
 const struct template *disk_template(uint64_t size, struct problem *problem)
@@ -20,6 +22,15 @@ void disk_limit(struct store *store, const struct template *template, uint64_t s
 {
 	store->size = size;
 	store->space.floor = template->usable - size - DISK_UNUSABLE;
+}
+
+int disk_make_file(const struct store_disk *disk, const struct template *template,
+		   struct problem *problem)
+{
+	_cleanup_close_ int directory = backing_open_directory(disk->directory, problem);
+
+	return directory < 0 ? directory
+			     : backing_create(disk->authority, directory, template->bytes, problem);
 }
 
 int disk_write_template(const struct store_disk *disk, const struct template *template, int file,

@@ -16,6 +16,10 @@ const struct template *disk_template(uint64_t size, struct problem *problem);
 /* Sets how far a store made from @template may grow. */
 void disk_limit(struct store *store, const struct template *template, uint64_t size);
 
+/* Makes the backing file for @template. A descriptor or a negative errno. As root. */
+int disk_make_file(const struct store_disk *disk, const struct template *template,
+		   struct problem *problem);
+
 /* Writes @template into @file. 0 or a negative errno. As root. */
 int disk_write_template(const struct store_disk *disk, const struct template *template, int file,
 			struct problem *problem);

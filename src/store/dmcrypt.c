@@ -4,14 +4,11 @@
  * made and that is only ever named.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/cleanup.h"
-#include "store/backing.h"
 #include "store/disk.h"
 #include "store/ext4.h"
 #include "store/key.h"
@@ -30,13 +27,6 @@ static int make_device(const struct store_disk *disk, int control, uint64_t byte
 	char parameters[256];
 	int device, error;
 
-	/* has the kernel load dm-crypt, and with it encrypted-keys */
-	error = mapper_has_crypt(control);
-	if (error)
-		return problem_set(problem, -error,
-				   "device-mapper has no target \"crypt\": %s; the kernel needs "
-				   "dm-crypt",
-				   strerror(-error));
 	if (fstat(loop, &status) < 0)
 		return problem_set(problem, errno, "cannot look at a loop device");
 	error = key_make(disk->id, &key, problem);
@@ -59,33 +49,20 @@ static int make_device(const struct store_disk *disk, int control, uint64_t byte
 static int reserve_template(const struct store_disk *disk, const struct template *template,
 			    int file, struct problem *problem)
 {
-	off_t length = (off_t)(template->bytes / (4096 * 4)) + (2 << 20);
-	int error;
-
-	authority_pay(disk->authority);
-	error = fallocate(file, FALLOC_FL_KEEP_SIZE, 0, length) < 0 ? -errno : 0;
-	authority_as_root(disk->authority);
-	if (error)
-		return problem_set(problem, -error,
-				   "no room for a store on disk: %s; free some space, or use "
-				   "--store=memory",
-				   strerror(-error));
-	return 0;
+	return space_reserve_first(disk->authority, file, template->bytes / (4096 * 4) + (2 << 20),
+				   problem);
 }
 
 int store_prepare_dmcrypt(const struct store_disk *disk, struct store *store,
 			  struct problem *problem)
 {
 	const struct template *template = disk_template(disk->size, problem);
-	_cleanup_close_ int directory = -1, file = -1, loop = -1, device = -1;
+	_cleanup_close_ int file = -1, loop = -1, device = -1;
 	int error;
 
 	if (!template)
 		return -EFBIG;
-	directory = backing_open_directory(disk->directory, problem);
-	if (directory < 0)
-		return directory;
-	file = backing_create(disk->authority, directory, template->bytes, problem);
+	file = disk_make_file(disk, template, problem);
 	if (file < 0)
 		return file;
 	error = reserve_template(disk, template, file, problem);

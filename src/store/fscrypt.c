@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "store/backing.h"
 #include "store/disk.h"
 #include "store/ext4.h"
 #include "store/held.h"
@@ -92,14 +91,10 @@ static int make_encrypted(int outer)
 static int prepare_outer(const struct store_disk *disk, const struct template *template,
 			 struct store *store, struct problem *problem)
 {
-	_cleanup_close_ int directory = backing_open_directory(disk->directory, problem);
-	_cleanup_close_ int file = -1, device = -1, mount = -1;
-	int error = directory < 0 ? directory : 0;
+	_cleanup_close_ int file = disk_make_file(disk, template, problem);
+	_cleanup_close_ int device = -1, mount = -1;
+	int error = file < 0 ? file : disk_write_template(disk, template, file, problem);
 
-	if (!error) {
-		file = backing_create(disk->authority, directory, template->bytes, problem);
-		error = file < 0 ? file : disk_write_template(disk, template, file, problem);
-	}
 	if (!error) {
 		device = loop_attach(file, true, problem);
 		error = device < 0 ? device : ext4_mount(device, &mount, &store->outer, problem);
@@ -136,8 +131,8 @@ static int prepare_inner(const struct store_disk *disk, const struct template *t
 	if (!error)
 		error = ext4_mount(device, &store->mount, &store->directory, problem);
 	if (!error) {
-		store->device = held_open(device, problem);
-		error = store->device < 0 ? store->device : 0;
+		store->loop_directory = held_open(device, problem);
+		error = store->loop_directory < 0 ? store->loop_directory : 0;
 	}
 	store->block = descriptor_take(&device);
 	if (!error)

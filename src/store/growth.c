@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/clock.h"
+#include "base/filesystem.h"
 #include "store/growth.h"
 
 #define MIB (1ULL << 20)
@@ -67,7 +68,7 @@ void growth_step(struct growth *growth, struct store *store)
 {
 	uint64_t available, wanted, step;
 
-	if (growth_wait(growth, store) != 0 || store_free(store, &available) < 0)
+	if (growth_wait(growth, store) != 0 || filesystem_room(store->directory, &available) < 0)
 		return;
 	wanted = cushion(store);
 	if (wanted < STEP_LEAST)
@@ -94,7 +95,7 @@ void growth_begin(struct growth *growth, struct store *store)
 	if (wanted > BEGIN_MOST)
 		wanted = BEGIN_MOST;
 	/* the templates of large stores have as much from the start */
-	if (store_free(store, &available) == 0 && available < wanted / 2)
+	if (filesystem_room(store->directory, &available) == 0 && available < wanted / 2)
 		space_grow(&store->space, wanted - available);
 	growth->next = clock_milliseconds() + FIRST_PAUSE;
 }

@@ -31,7 +31,6 @@ struct mapper_request {
 			char parameters[512];
 		} table;
 		struct dm_target_msg message; /* ends in its text */
-		struct dm_target_versions versions;
 		char bytes[1024];
 	} body;
 };
@@ -62,7 +61,7 @@ int mapper_has_crypt(int control)
 {
 	struct mapper_request request;
 
-	begin(&request, "crypt");
+	begin(&request, NULL);
 	snprintf(request.head.name, sizeof(request.head.name), "crypt");
 	return call(control, DM_GET_TARGET_VERSION, &request);
 }

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/filesystem.h"
 #include "store/space.h"
 #include "store/template.h"
 
@@ -117,6 +117,30 @@ static int by_physical(const void *left, const void *right)
 	return (a->physical > b->physical) - (a->physical < b->physical);
 }
 
+static int explain(int error, struct problem *problem)
+{
+	if (error == -ENOSPC || error == -EDQUOT)
+		return problem_set(problem, -error,
+				   "no room for a store on disk: %s; free some space, or use "
+				   "--store=memory",
+				   strerror(-error));
+	if (error)
+		return problem_set(problem, -error, "cannot reserve space for the store: %s",
+				   strerror(-error));
+	return 0;
+}
+
+int space_reserve_first(const struct authority *authority, int file, uint64_t bytes,
+			struct problem *problem)
+{
+	int error;
+
+	authority_pay(authority);
+	error = reserve(file, 0, bytes);
+	authority_as_root(authority);
+	return explain(error, problem);
+}
+
 /* Reserves all that the balloon does not hold. */
 static int reserve_rest(const struct space_level *level)
 {
@@ -153,15 +177,7 @@ int space_add_level(struct space *space, const struct authority *authority, int 
 	authority_pay(authority);
 	error = reserve_rest(level);
 	authority_as_root(authority);
-	if (error == -ENOSPC || error == -EDQUOT)
-		return problem_set(problem, -error,
-				   "no room for a store on disk: %s; free some space, or use "
-				   "--store=memory",
-				   strerror(-error));
-	if (error)
-		return problem_set(problem, -error, "cannot reserve space for the store: %s",
-				   strerror(-error));
-	return 0;
+	return explain(error, problem);
 }
 
 /* Reserves what lies below the last @bytes of the balloon, then gives them up. */
@@ -224,12 +240,5 @@ uint64_t space_to_come(const struct space *space)
 
 int space_below(const struct space *space, uint64_t *ret_bytes)
 {
-	struct statfs usage;
-
-	if (space->count == 0)
-		return -EINVAL;
-	if (fstatfs(space->levels[0].file, &usage) < 0)
-		return -errno;
-	*ret_bytes = (uint64_t)usage.f_bavail * (uint64_t)usage.f_bsize;
-	return 0;
+	return space->count > 0 ? filesystem_room(space->levels[0].file, ret_bytes) : -EINVAL;
 }

@@ -52,6 +52,13 @@ int space_add_level(struct space *space, const struct authority *authority, int 
 		    uint64_t bytes, struct problem *problem);
 
 /*
+ * Reserves the first @bytes of @file before there is a level in it. As root; as root on return.
+ * -ENOSPC or -EDQUOT where there is no room.
+ */
+int space_reserve_first(const struct authority *authority, int file, uint64_t bytes,
+			struct problem *problem);
+
+/*
  * Grows the innermost file system by @bytes, or less at the end. Returns 0, or a negative errno
  * when nothing was gained: -ENOSPC, -EDQUOT: not now. As the user who pays (authority_pay()).
  */

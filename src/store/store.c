@@ -36,16 +36,6 @@ int store_usage(const struct store *store, uint64_t *ret_bytes, uint64_t *ret_fi
 	return 0;
 }
 
-int store_free(const struct store *store, uint64_t *ret_bytes)
-{
-	struct statfs usage;
-
-	if (fstatfs(store->directory, &usage) < 0)
-		return -errno;
-	*ret_bytes = (uint64_t)usage.f_bavail * (uint64_t)usage.f_bsize;
-	return 0;
-}
-
 void store_close(struct store *store)
 {
 	descriptor_close(&store->directory);

@@ -30,19 +30,19 @@ struct store {
 	int block;	    /* on disk: the device that its file system is on */
 	int outer;	    /* fscrypt: the root directory of the outer file system */
 	int mapper;	    /* dm-crypt: the control device */
-	int device;	    /* fscrypt: the loop device, in sysfs (held.h) */
+	int loop_directory; /* fscrypt: of the loop device in sysfs (held.h) */
 	struct space space; /* disk stores: how it grows */
 	bool on_root;	    /* attached on top of "/": store_attach() */
 	uint64_t bytes_empty, files_empty; /* in use before the command began */
 };
 
-#define STORE_NONE                        \
-	((struct store){ .mount = -1,     \
-			 .directory = -1, \
-			 .block = -1,     \
-			 .outer = -1,     \
-			 .mapper = -1,    \
-			 .device = -1,    \
+#define STORE_NONE                             \
+	((struct store){ .mount = -1,          \
+			 .directory = -1,      \
+			 .block = -1,          \
+			 .outer = -1,          \
+			 .mapper = -1,         \
+			 .loop_directory = -1, \
 			 .space = SPACE_NONE })
 
 /*
@@ -79,9 +79,6 @@ int store_attach(struct store *store, struct problem *problem);
 
 /* Bytes and inodes in use in the store. 0 or a negative errno. */
 int store_usage(const struct store *store, uint64_t *ret_bytes, uint64_t *ret_files);
-
-/* Bytes that can be written into it now. 0 or a negative errno. */
-int store_free(const struct store *store, uint64_t *ret_bytes);
 
 /* Closes what the inside has of it; the rest is closed there already, and stays with the keeper. */
 void store_close(struct store *store);

@@ -73,7 +73,6 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 {
 	struct stat status;
 	char name[24];
-	int mount, error;
 
 	if (lstat(node->path, &status) < 0 || !S_ISDIR(status.st_mode)) {
 		status.st_mode = 0755;
@@ -85,17 +84,9 @@ static int fresh_empty(struct view *view, const struct plan_node *node, struct p
 	if (status.st_gid == 0)
 		status.st_gid = view->authority->root;
 	snprintf(name, sizeof(name), "empty%u", view->layers++);
-	mount = layer_store_directory(view, name, status.st_mode & 07777, status.st_uid,
-				      status.st_gid, problem);
-	if (mount < 0)
-		return mount;
 	/* what the host's mount forbids it forbids here */
-	error = filesystem_restrict(mount, layer_attributes(node));
-	if (!error)
-		return mount;
-	descriptor_close(&mount);
-	return problem_set(problem, -error, "cannot restrict the empty %s: %s", node->path,
-			   strerror(-error));
+	return layer_store_directory(view, name, status.st_mode & 07777, status.st_uid,
+				     status.st_gid, layer_attributes(node), problem);
 }
 
 /* A part of the /proc that was made before, read-only. */
@@ -143,10 +134,10 @@ int fresh_mount(struct view *view, const struct plan_node *node, struct problem 
 	switch (node->fresh) {
 	case FRESH_SHM:
 		return layer_store_directory(view, "shm", 01777, authority->root, authority->root,
-					     problem);
+					     0, problem);
 	case FRESH_RUNTIME:
 		return layer_store_directory(view, "runtime", 0700, authority->uid, authority->gid,
-					     problem);
+					     0, problem);
 	case FRESH_EMPTY:
 		return fresh_empty(view, node, problem);
 	case FRESH_SEALED:

@@ -307,7 +307,7 @@ int layer_bind(struct view *view, const struct plan_node *node, struct problem *
 }
 
 int layer_store_directory(struct view *view, const char *name, mode_t mode, uid_t uid, gid_t gid,
-			  struct problem *problem)
+			  unsigned attributes, struct problem *problem)
 {
 	_cleanup_close_ int directory = -1;
 	int clone = -1, error = 0;
@@ -321,9 +321,9 @@ int layer_store_directory(struct view *view, const char *name, mode_t mode, uid_
 	if (!error) {
 		clone = open_tree(directory, "",
 				  AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		error = clone < 0
-				? -errno
-				: filesystem_restrict(clone, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+		error = clone < 0 ? -errno
+				  : filesystem_restrict(clone, attributes | MOUNT_ATTR_NOSUID |
+								       MOUNT_ATTR_NODEV);
 	}
 	authority_mounting(view->authority);
 	if (!error)

@@ -24,19 +24,12 @@ static void warn_of_cover(const struct view *view, const char *path, const char 
 static int make_skeleton(struct view *view, const struct plan_node *node, struct problem *problem)
 {
 	const uid_t root = view->authority->root;
+	/* not read-only yet: places for what is below it are made in it */
+	const unsigned attributes = layer_attributes(node) & ~(unsigned)MOUNT_ATTR_RDONLY;
 	char name[24];
-	int mount, error;
 
 	snprintf(name, sizeof(name), "skeleton%u", view->layers++);
-	mount = layer_store_directory(view, name, 0755, root, root, problem);
-	if (mount < 0)
-		return mount;
-	/* not read-only yet: places for what is below it are made in it */
-	error = filesystem_restrict(mount, layer_attributes(node) & ~(unsigned)MOUNT_ATTR_RDONLY);
-	if (!error)
-		return mount;
-	descriptor_close(&mount);
-	return problem_set(problem, -error, "cannot restrict %s: %s", node->path, strerror(-error));
+	return layer_store_directory(view, name, 0755, root, root, attributes, problem);
 }
 
 static int make_mount(struct view *view, const struct plan_node *node, struct problem *problem)

@@ -50,8 +50,11 @@ int fresh_mount(struct view *view, const struct plan_node *node, struct problem 
 /* MOUNT_ATTR_* that @node must have in the session. */
 unsigned layer_attributes(const struct plan_node *node);
 
-/* Makes directory @name with @mode and owner in the store and returns a mount of it, unattached. */
+/*
+ * Makes directory @name with @mode and owner in the store and returns a mount of it, unattached,
+ * with @attributes (MOUNT_ATTR_*) and those of every mount of the store.
+ */
 int layer_store_directory(struct view *view, const char *name, mode_t mode, uid_t uid, gid_t gid,
-			  struct problem *problem);
+			  unsigned attributes, struct problem *problem);
 
 #endif

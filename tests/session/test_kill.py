@@ -90,12 +90,8 @@ FILL = ('dd if=/dev/zero of=/tmp/fill bs=1M count=300 2>/dev/null; sync -f /tmp;
         'echo full; sleep 300')
 
 
-def taken(session):
-    """MiB that are in use on the whole machine, in memory or on the disk, whichever has the store."""
-    if session.devices:
-        disk = os.statvfs(machine.STORES)
-        return (disk.f_blocks - disk.f_bfree) * disk.f_frsize >> 20
-    # tmpfs file systems and other shared memory
+def memory_taken():
+    """MiB of the whole machine that are in tmpfs file systems and other shared memory."""
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
         if line.startswith("Shmem:"):
             return int(line.split()[1]) >> 10
@@ -120,12 +116,12 @@ def assert_freed(session, before):
         assert machine.wait_until(lambda: not session.devices_left(), timeout=4)
         return
     # others use memory too: most of the 300 MiB must have come back
-    machine.wait_until(lambda: taken(session) < before - 200, timeout=1)
-    assert taken(session) < before - 200
+    machine.wait_until(lambda: memory_taken() < before - 200, timeout=1)
+    assert memory_taken() < before - 200
 
 
 def test_what_a_session_took_is_free_at_once_when_keeper_and_sweeper_are_killed(filled):
-    everybody, before = filled.everybody(), taken(filled)
+    everybody, before = filled.everybody(), memory_taken()
     filled.kill("keeper", "sweeper")
     machine.wait_until(lambda: not alive(everybody), timeout=1)
     assert not alive(everybody)
@@ -147,7 +143,7 @@ def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
 @pytest.mark.parametrize("store", ["memory"], indirect=True)
 @pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
 def test_memory_is_free_although_somebody_holds_the_mounts_of_the_dead_session(filled, victim):
-    everybody, before = filled.everybody(), taken(filled)
+    everybody, before = filled.everybody(), memory_taken()
     with open(f"/proc/{filled.init}/mounts", encoding="utf-8") as pin:
         assert "overlay" in pin.readline()
         filled.kill(victim)
@@ -175,7 +171,7 @@ def reads_nothing(file):
 @pytest.mark.parametrize("victim", ["front", "keeper", "init", "command"])
 def test_nothing_is_read_from_a_file_that_somebody_holds_open_of_the_dead_session(filled, victim):
     """On disk its blocks come back when it is closed."""
-    everybody, before = filled.everybody(), taken(filled)
+    everybody, before = filled.everybody(), memory_taken()
     with held_open(filled) as file:
         filled.kill(victim)
         inside = [pid for pid in everybody if pid not in (filled.sweeper, filled.keeper)]

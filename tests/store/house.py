@@ -18,6 +18,8 @@ MAKE = {
     "xfs": ["mkfs.xfs", "-q", "-f"],
     "btrfs": ["mkfs.btrfs", "-q", "-f"],
 }
+# how a file system holds users to their quotas: words for its maker, and for mount(8)
+QUOTA = {"ext4": (["-O", "quota"], "usrquota"), "xfs": ([], "uquota")}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -41,22 +43,37 @@ def missing_for(kind):
     return None
 
 
+def missing_quota():
+    """Why no file system here can hold users to quotas, or None."""
+    # the format of both file systems; ext4 and XFS have it loaded themselves
+    machine.run(["modprobe", "-q", "quota_v2"])
+    if not Path("/proc/sys/fs/quota").exists():
+        return "the kernel has no quotas"
+    if not Path("/sys/module/quota_v2").exists():
+        return "the kernel has no quota_v2"
+    if machine.run(["sh", "-c", "command -v setquota"]).returncode != 0:
+        return "no setquota"
+    return None
+
+
 class House:
     """@image, a file of @megabytes with a file system of @kind, mounted on @directory. Sessions that
-    start in it have their stores there: it has a privexec.conf of its own over @configuration."""
+    start in it have their stores there: it has a privexec.conf of its own over @configuration. @quota:
+    it keeps users to what limit() allows them."""
 
-    def __init__(self, image, kind, megabytes, directory, configuration):
+    def __init__(self, image, kind, megabytes, directory, configuration, quota=False):
         self.image, self.directory = Path(image), Path(directory)
         with open(self.image, "wb") as file:
             file.truncate(megabytes << 20)
-        machine.run([*MAKE[kind], self.image], check=True)
+        words, option = QUOTA[kind] if quota else ([], "defaults")
+        machine.run([*MAKE[kind], *words, self.image], check=True)
         self.directory.mkdir(mode=0o755, exist_ok=True)
         self._holder = subprocess.Popen(
             ["unshare", "--mount", "--propagation", "private", "sh", "-ec",
-             'mount -o loop "$1" "$2"; chmod 755 "$2"; mkdir -m 700 "$2/stores"; '
+             'mount -o "loop,$4" "$1" "$2"; chmod 755 "$2"; mkdir -m 700 "$2/stores"; '
              'printf "[store]\\ndirectory = %s/stores\\n" "$2" >"$2/privexec.conf"; '
              'mount --bind "$2/privexec.conf" "$3"; echo ready; read -r _', "sh",
-             self.image, self.directory, configuration],
+             self.image, self.directory, configuration, option],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert read_line(self._holder.stdout.fileno(), 20) == "ready\n", f"cannot mount {image}"
         # what is in it, as seen from outside
@@ -74,6 +91,20 @@ class House:
         done = self.run(["sh", "-ec", script, "sh", *arguments])
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def limit(self, user, size):
+        """Allows @user @size bytes (None: any number)."""
+        done = self.run(["setquota", "-u", str(user.uid), "0", str((size or 0) >> 10), "0", "0",
+                         self.directory])
+        assert done.returncode == 0, done.stderr
+
+    def used_by(self, user):
+        """Bytes of @user's, as the file system counts them for his quota."""
+        done = self.run(["quota", "-u", "-p", "-w", "--show-mntpoint", "--hide-device",
+                         str(user.uid)])
+        line = next((line.split() for line in done.stdout.splitlines()
+                     if line.split()[:1] == [str(self.directory)]), ["", "0"])
+        return int(line[1].rstrip("*")) << 10
 
     def free_blocks(self):
         return os.statvfs(self.inside).f_bfree
@@ -105,10 +136,10 @@ class House:
 
 
 @contextmanager
-def built(installation, place, kind="ext4", megabytes=320):
+def built(installation, place, kind="ext4", megabytes=320, quota=False):
     """A House for the sessions of @installation."""
     house = House(place / "image", kind, megabytes, installation.prefix / place.name,
-                  installation.configuration / "privexec.conf")
+                  installation.configuration / "privexec.conf", quota)
     try:
         yield house
     finally:

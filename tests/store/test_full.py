@@ -145,6 +145,78 @@ def test_btrfs_is_refused_by_its_name_and_auto_takes_memory(installation, tmp_pa
         assert done.returncode == 0 and "memory" in done.stderr, done.stderr
 
 
+# --- a user's quota -----------------------------------------------------------------------------
+
+ALLOWED = 140 << 20
+
+
+@pytest.fixture(scope="module", params=["ext4", "xfs"])
+def limited(request, installation, tmp_path_factory, alice):
+    """A host with more room than alice may use."""
+    missing = houses.missing_for(request.param) or houses.missing_quota()
+    if missing:
+        pytest.skip(missing)
+    with houses.built(installation, tmp_path_factory.mktemp("house"), request.param, 480,
+                      quota=True) as made:
+        made.kind = request.param
+        made.limit(alice, ALLOWED)
+        yield made
+
+
+def test_a_quota_holds_a_user_outside_of_sessions(limited, alice):
+    """The control: what is over it is refused, and it is counted where it is asked for."""
+    place = limited.inside / "outside"
+    place.mkdir()
+    os.chown(place, alice.uid, alice.gid)
+    done = limited.run(["dd", "if=/dev/zero", f"of={limited.directory}/outside/x", "bs=1M",
+                        "count=300"], alice)
+    used = limited.used_by(alice)
+    limited.sh('rm -r "$1"', f"{limited.directory}/outside")
+    assert done.returncode == 1 and "quota exceeded" in done.stderr, done.stderr
+    assert ALLOWED - (4 << 20) <= used <= ALLOWED
+
+
+def test_a_session_takes_no_more_than_its_user_s_quota(limited, installed, alice, store):
+    rng, rounds = random.Random(f"{SEED} quota {limited.kind}"), int(
+        os.environ.get("PRIVEXEC_ROUNDS", 1))
+    before = limited.used_by(alice)
+    kept = refused = 0
+    for _ in range(rounds):
+        try:
+            figures = filling.round_of(limited, installed, alice, store, filling.NOBODY, rng)
+        except AssertionError as problem:
+            raise AssertionError(f"PRIVEXEC_SEED={SEED}: {problem}") from None
+        kept, refused = kept + figures[0], refused + figures[1]
+    print(f"{limited.kind}, {store}, quota: {kept} files kept and found good, {refused} writes refused")
+    assert kept and refused
+    assert machine.wait_until(lambda: limited.used_by(alice) <= before)
+
+
+def test_the_blocks_of_a_session_are_counted_for_its_user(limited, installed, alice, store):
+    before = limited.used_by(alice)
+    session = houses.session_in(limited, installed, ["sh", "-c", "dd if=/dev/urandom of=/tmp/x bs=1M "
+                                "count=40 2>/dev/null; sync -f /tmp; echo written; cat"],
+                                f"--store={store}", "--size=2G", user=alice, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE)
+    try:
+        assert houses.read_line(session.process.stdout.fileno(), 60) == "written\n"
+        used = limited.used_by(alice)
+    finally:
+        session.end()
+    assert before + (40 << 20) <= used <= ALLOWED
+
+
+def test_with_no_quota_left_a_session_is_refused_in_words(limited, installed, alice, store):
+    limited.limit(alice, 1 << 20)
+    try:
+        done = limited.run([installed, "-q", "--net=none", f"--store={store}", "--", "true"], alice)
+    finally:
+        limited.limit(alice, ALLOWED)
+    assert done.returncode == 125
+    assert done.stderr.startswith("privexec: ") and done.stderr.count("\n") == 1, done.stderr
+    assert "quota" in done.stderr and "--store=memory" in done.stderr, done.stderr
+
+
 # --- the limit that was asked for ---------------------------------------------------------------
 
 def test_at_its_limit_a_write_fails_and_the_session_goes_on(privexec, store):
