@@ -62,7 +62,7 @@ bench:
 	@bench/stores
 
 soak:
-	@tools/install-dependencies build check
+	@tools/install-dependencies build check vm
 	@$(MAKE) -s all
 	@tests/long $(MINUTES)
 
