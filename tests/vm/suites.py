@@ -4,8 +4,8 @@ difference to it. What is left out here is not run, and so counted neither as pa
 
 SUITES = ("installation", "attack", "store", "session")
 
-# An emulated processor takes half an hour and more for all of it: each kernel gets one of so many parts
-# a day, chosen by the seed, but for `vm check --all`.
+# An emulated processor takes an hour for all of it: each kernel gets one of so many parts, which the seed
+# chooses, but for `vm check --all`.
 PARTS = 4
 
 # What is in every part: the beginnings of the names of tests for which kernels differ most.
