@@ -184,7 +184,8 @@ def weakened(directory, replacements):
         else:
             shutil.copy(origin, source / name)
     (source / "tools").mkdir()
-    shutil.copy(machine.ROOT / "tools/make-templates", source / "tools")
+    for name in ("make-templates", "make-calls.c"):
+        shutil.copy(machine.ROOT / "tools" / name, source / "tools")
     top = source / "meson.build"
     top.write_text("\n".join(line for line in top.read_text().split("\n")
                              if line not in ("subdir('tests')", "subdir('man')", "subdir('tools')")))
