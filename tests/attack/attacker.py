@@ -26,18 +26,25 @@ class Bench:
         shutil.copy(HERE / "probe.py", self.probe)
         self.served = self._compile("served", "fuse3")
         self.privileged = self._compile("privileged")
+        self.calls = self._compile("calls", flags=["-pthread"])
         self.setuid = self._privileged_copy("setuid-root")
         self.setuid.chmod(0o4755)
         self.capable = self._privileged_copy("capable")
         machine.run(["setcap", "cap_sys_admin,cap_dac_override=ep", self.capable], check=True)
 
-    def _compile(self, name, *packages):
-        target = self.path / name
-        flags = machine.run(["pkg-config", "--cflags", "--libs", *packages],
-                            check=True).stdout.split() if packages else []
+    def _compile(self, name, *packages, flags=(), target=None):
+        target = self.path / (target or name)
+        libraries = machine.run(["pkg-config", "--cflags", "--libs", *packages],
+                                check=True).stdout.split() if packages else []
         machine.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", target,
-                     HERE / "programs" / f"{name}.c", *flags], check=True)
+                     HERE / "programs" / f"{name}.c", *libraries, *flags], check=True)
         return target
+
+    def calls_of_i386(self):
+        """calls.c as a program of 32 bits."""
+        target = self.path / "calls-i386"
+        return target if target.exists() else self._compile(
+            "calls", flags=["-m32", "-static", "-pthread"], target=target.name)
 
     def _privileged_copy(self, name):
         target = self.path / name
