@@ -5,7 +5,7 @@
  *     make-calls PROCESSOR OUTPUT.c
  *
  * libseccomp takes most of a millisecond to compile it, so that is done when privexec is built, for
- * PROCESSOR, as Meson names families of them. Loading it takes a seventh of one.
+ * PROCESSOR, as Meson names families of them. Loading it takes less than a tenth.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -195,7 +195,8 @@ def weakened(directory, replacements):
         shutil.copy(machine.ROOT / "tools" / name, source / "tools")
     top = source / "meson.build"
     top.write_text("\n".join(line for line in top.read_text().split("\n")
-                             if line not in ("subdir('tests')", "subdir('man')", "subdir('tools')")))
+                             if line not in [f"subdir('{name}')" for name in
+                                              ("tests", "bench", "man", "tools")]))
     for name, text, other in replacements:
         file = source / name
         content = file.read_text()
