@@ -58,7 +58,9 @@ uninstall: $(BUILD)/build.ninja
 bench:
 	@tools/install-dependencies build bench
 	@$(MAKE) -s all
+	@ninja -C $(BUILD) bench/rounds >/dev/null
 	@bench/run
+	@bench/confinement
 	@bench/stores
 
 soak:

@@ -48,6 +48,13 @@ def wait_until(condition, timeout=10, step=0.02):
         time.sleep(step)
 
 
+def landlock_version():
+    """That of the kernel's Landlock, 0 where it has none or has it switched off."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    CREATE_RULESET, VERSION = 444, 1
+    return max(0, libc.syscall(CREATE_RULESET, None, 0, VERSION))
+
+
 # --- processes --------------------------------------------------------------------------------
 
 def become_subreaper():

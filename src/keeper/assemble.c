@@ -5,7 +5,7 @@
  * Outside, in the keeper: streams, memory budget, sweeper, state, store, cgroup, swap, then
  * process 1 is cloned into new namespaces, and the ids of the last one are mapped. Inside, in that
  * process: private mounts, view, the last namespaces (which were made while the keeper planned),
- * and every privilege dropped; then it is init.
+ * every privilege dropped, and system calls filtered; then it is init.
  *
  * A step that fails returns its error and the process exits: what exists by then is either held by
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
@@ -26,7 +26,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "confine/calls.h"
 #include "confine/confine.h"
+#include "confine/scopes.h"
 #include "control/channel.h"
 #include "exits/streams.h"
 #include "init/init.h"
@@ -159,6 +161,12 @@ static int inside_close(struct session *session, struct problem *problem)
 		error = inside_wait_for_streams(session, problem);
 	if (!error)
 		error = confine_drop(&confinement, problem);
+	/* what init itself does from here on is none of what these refuse */
+	if (!error)
+		error = calls_confine(problem);
+	/* a network namespace of the session's own has no sockets of others */
+	if (!error && session->plan.network == NETWORK_HOST)
+		error = scopes_confine(problem);
 	descriptor_close(&session->namespaces.user);
 	descriptor_close(&session->namespaces.network);
 	return error;

@@ -78,8 +78,10 @@ int exits_name(const struct planning *planning)
 	if (r == 0 && planning->plan->network == NETWORK_HOST)
 		r = add_exit(
 			planning, "network",
-			"the host's, unguarded: other machines, the name service, loopback and "
-			"abstract sockets of this one");
+			"the host's, unguarded: other machines, the name service, loopback and %s",
+			planning->facts->probes->scopes
+				? "whoever connects to abstract sockets of the session"
+				: "abstract sockets of this one");
 	if (r == 0)
 		r = add_passed(planning);
 	if (r == 0)

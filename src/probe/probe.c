@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/filesystem.h"
 #include "base/problem.h"
+#include "confine/scopes.h"
 #include "probe/probe.h"
 #include "store/backing.h"
 #include "store/key.h"
@@ -127,4 +128,5 @@ void probe_machine(struct probes *ret_probes)
 		unmet(&ret_probes->words[word], "nobody has looked");
 	probe_hibernation(&ret_probes->words[PROBE_NO_HIBERNATION]);
 	probe_scrub(&ret_probes->words[PROBE_RAM_SCRUB]);
+	ret_probes->scopes = scopes_available();
 }

@@ -28,6 +28,7 @@ struct probe {
 struct probes {
 	struct probe words[PROBE_WORDS];
 	uint64_t disk_free; /* bytes the store directory's file system has, for ordinary users */
+	bool scopes;	    /* abstract sockets of others can be shut off: confine/scopes.h */
 };
 
 /* Looks for everything but stores on disk, which are found unmet. As root. */

@@ -27,18 +27,25 @@ class Bench:
         shutil.copy(HERE / "probe.py", self.probe)
         self.served = self._compile("served", "fuse3")
         self.privileged = self._compile("privileged")
+        self.calls = self._compile("calls", flags=["-pthread"])
         self.setuid = self._privileged_copy("setuid-root")
         self.setuid.chmod(0o4755)
         self.capable = self._privileged_copy("capable")
         machine.run(["setcap", "cap_sys_admin,cap_dac_override=ep", self.capable], check=True)
 
-    def _compile(self, name, *packages):
-        target = self.path / name
-        flags = machine.run(["pkg-config", "--cflags", "--libs", *packages],
-                            check=True).stdout.split() if packages else []
+    def _compile(self, name, *packages, flags=(), target=None):
+        target = self.path / (target or name)
+        libraries = machine.run(["pkg-config", "--cflags", "--libs", *packages],
+                                check=True).stdout.split() if packages else []
         machine.run(["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-o", target,
-                     HERE / "programs" / f"{name}.c", *flags], check=True)
+                     HERE / "programs" / f"{name}.c", *libraries, *flags], check=True)
         return target
+
+    def calls_of_i386(self):
+        """calls.c as a program of 32 bits."""
+        target = self.path / "calls-i386"
+        return target if target.exists() else self._compile(
+            "calls", flags=["-m32", "-static", "-pthread"], target=target.name)
 
     def _privileged_copy(self, name):
         target = self.path / name
@@ -195,10 +202,12 @@ def weakened(directory, replacements):
         else:
             shutil.copy(origin, source / name)
     (source / "tools").mkdir()
-    shutil.copy(machine.ROOT / "tools/make-templates", source / "tools")
+    for name in ("make-templates", "make-calls.c"):
+        shutil.copy(machine.ROOT / "tools" / name, source / "tools")
     top = source / "meson.build"
     top.write_text("\n".join(line for line in top.read_text().split("\n")
-                             if line not in ("subdir('tests')", "subdir('man')", "subdir('tools')")))
+                             if line not in [f"subdir('{name}')" for name in
+                                              ("tests", "bench", "man", "tools")]))
     for name, text, other in replacements:
         file = source / name
         content = file.read_text()

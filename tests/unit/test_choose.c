@@ -193,6 +193,34 @@ static void streams_are_exits_as_they_were_given(void **state)
 	free_plan(&recorded, &plan);
 }
 
+static void
+abstract_sockets_of_others_are_an_exit_where_the_kernel_cannot_shut_them_off(void **state)
+{
+	const struct request request = { .network = NETWORK_HOST };
+
+	(void)state;
+	for (int scopes = 0; scopes < 2; scopes++) {
+		struct probes probes = recorded_probes;
+		struct problem problem = { 0 };
+		struct recorded recorded;
+		const char *reason = "";
+		struct plan plan;
+
+		probes.scopes = scopes;
+		recorded_load(machines, "cgroup1", &recorded);
+		recorded.probes = &probes;
+		assert_int_equal(
+			recorded_plan(&recorded, WHO_USER, NULL, &request, &plan, &problem), 0);
+		for (size_t i = 0; i < plan.exit_count; i++)
+			if (strcmp(plan.exits[i].name, "network") == 0)
+				reason = plan.exits[i].reason;
+		assert_non_null(
+			strstr(reason, scopes ? "whoever connects to abstract sockets"
+					      : "loopback and abstract sockets of this one"));
+		free_plan(&recorded, &plan);
+	}
+}
+
 /* --- stores --- */
 
 /* What a machine has, as bits. */
@@ -540,6 +568,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_the_memory_store_gives_can_be_required),
 		cmocka_unit_test(without_user_namespaces_a_session_is_open),
 		cmocka_unit_test(streams_are_exits_as_they_were_given),
+		cmocka_unit_test(
+			abstract_sockets_of_others_are_an_exit_where_the_kernel_cannot_shut_them_off),
 		cmocka_unit_test(
 			auto_takes_the_first_store_that_can_be_had_and_says_why_no_better_one),
 		cmocka_unit_test(a_store_that_was_asked_for_is_had_without_a_reason),
