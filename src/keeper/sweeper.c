@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/process.h"
 #include "confine/capability.h"
 #include "control/channel.h"
 #include "base/descriptors.h"
 #include "keeper/filter.h"
-#include "keeper/process.h"
 #include "keeper/sweeper.h"
 #include "store/end.h"
 #include "store/held.h"
@@ -37,6 +37,7 @@ struct remains {
 	const char *id;
 	struct cgroup cgroup;
 	int init;
+	int network;
 	int state;
 	struct held held;
 };
@@ -55,6 +56,8 @@ static void take_gift(struct remains *remains, char gift, const int *descriptors
 	} else if (gift == SWEEPER_CGROUP && count == 2 && remains->cgroup.kill < 0) {
 		remains->cgroup.kill = descriptors[0];
 		remains->cgroup.events = descriptors[1];
+	} else if (gift == SWEEPER_NETWORK && count == 1 && remains->network < 0) {
+		remains->network = descriptors[0];
 	} else if (gift == SWEEPER_INIT && count == 1 && remains->init < 0) {
 		remains->init = descriptors[0];
 	}
@@ -81,6 +84,9 @@ static void end_processes(struct remains *remains)
 	struct pollfd gone = { .fd = remains->init, .events = POLLIN };
 
 	cgroup_kill(&remains->cgroup);
+	/* where there is no cgroup */
+	if (remains->network >= 0)
+		syscall(SYS_pidfd_send_signal, remains->network, SIGKILL, NULL, 0);
 	if (remains->init >= 0) {
 		/* process 1 takes the whole pid namespace with it */
 		syscall(SYS_pidfd_send_signal, remains->init, SIGKILL, NULL, 0);
@@ -167,6 +173,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		.id = state->id,
 		.cgroup = *cgroup,
 		.init = -1,
+		.network = -1,
 		.state = -1,
 		.held = { .device = -1 },
 	};

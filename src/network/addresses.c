@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/in.h>
+#include <linux/xfrm.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "network/addresses.h"
+#include "network/netlink.h"
+
+/* After the rule for local addresses, before the one for all others. */
+#define RULE_PRIORITY 100U
+
+/* A dump that changed while it was read is read again so many times. */
+#define REFRESH_TRIES 10
+
+int addresses_open(struct addresses *addresses)
+{
+	const uint32_t groups = 1U << (RTNLGRP_IPV4_ROUTE - 1) | 1U << (RTNLGRP_IPV6_ROUTE - 1);
+
+	addresses->count = 0;
+	addresses->watch = netlink_open(NETLINK_ROUTE, groups);
+	addresses->ask = addresses->watch < 0 ? addresses->watch : netlink_open(NETLINK_ROUTE, 0);
+	return addresses->ask < 0 ? addresses->ask : 0;
+}
+
+/*
+ * A route that leads nowhere (IPv4), a rule that ends the search (IPv6). A route of IPv6 would not do:
+ * it is passed over by a socket that is bound to an interface, as all are for link-local addresses.
+ */
+static int block(int socket, const struct address *address, bool blocked)
+{
+	struct netlink_request request;
+	size_t size = address->family == AF_INET ? 4 : 16;
+
+	if (address->family == AF_INET) {
+		const struct rtmsg route = {
+			.rtm_family = AF_INET,
+			.rtm_dst_len = address->length,
+			.rtm_table = RT_TABLE_MAIN,
+			.rtm_protocol = RTPROT_STATIC,
+			.rtm_scope = RT_SCOPE_UNIVERSE,
+			.rtm_type = RTN_UNREACHABLE,
+		};
+
+		netlink_begin(&request, blocked ? RTM_NEWROUTE : RTM_DELROUTE,
+			      blocked ? NLM_F_CREATE | NLM_F_EXCL : 0, &route, sizeof(route));
+		netlink_add(&request, RTA_DST, address->bytes, size);
+	} else {
+		const struct fib_rule_hdr rule = {
+			.family = AF_INET6,
+			.dst_len = address->length,
+			.action = FR_ACT_UNREACHABLE,
+		};
+		const uint32_t priority = RULE_PRIORITY;
+
+		netlink_begin(&request, blocked ? RTM_NEWRULE : RTM_DELRULE,
+			      blocked ? NLM_F_CREATE | NLM_F_EXCL : 0, &rule, sizeof(rule));
+		netlink_add(&request, FRA_DST, address->bytes, size);
+		netlink_add(&request, FRA_PRIORITY, &priority, sizeof(priority));
+	}
+	return netlink_ask(socket, &request);
+}
+
+/* A policy that refuses packets of @protocol (0: any) to @bytes/@length. */
+static int forbid(int socket, uint8_t family, const uint8_t *bytes, size_t size, uint8_t length,
+		  uint8_t protocol)
+{
+	struct netlink_request request;
+	struct xfrm_userpolicy_info policy = {
+		.sel = { .family = family, .prefixlen_d = length, .proto = protocol },
+		.lft = { .soft_byte_limit = XFRM_INF,
+			 .hard_byte_limit = XFRM_INF,
+			 .soft_packet_limit = XFRM_INF,
+			 .hard_packet_limit = XFRM_INF },
+		.dir = XFRM_POLICY_OUT,
+		.action = XFRM_POLICY_BLOCK,
+	};
+
+	memcpy(&policy.sel.daddr, bytes, size);
+	netlink_begin(&request, XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, &policy,
+		      sizeof(policy));
+	return netlink_ask(socket, &request);
+}
+
+/*
+ * By policies and not by routes: a socket that names its source address or interface has no route
+ * looked up for these. Neighbour discovery of IPv6 is multicast too, so there programs' packets alone.
+ */
+int addresses_forbid_groups(void)
+{
+	static const uint8_t multicast[] = { 224, 0, 0, 0 };
+	static const uint8_t broadcast[] = { 255, 255, 255, 255 };
+	static const uint8_t multicast6[16] = { 0xff };
+	_cleanup_close_ int policies = netlink_open(NETLINK_XFRM, 0);
+	int error = policies < 0 ? policies : 0;
+
+	if (!error)
+		error = forbid(policies, AF_INET, multicast, sizeof(multicast), 4, 0);
+	if (!error)
+		error = forbid(policies, AF_INET, broadcast, sizeof(broadcast), 32, 0);
+	if (!error)
+		error = forbid(policies, AF_INET6, multicast6, sizeof(multicast6), 8, IPPROTO_UDP);
+	return error;
+}
+
+/* Is @message a route by which the host takes packets for itself? Then what to block for it. */
+static bool is_own(const struct nlmsghdr *message, struct address *ret_address)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+	const struct rtmsg *route = NLMSG_DATA(message);
+	const struct rtattr *to;
+	size_t size = route->rtm_family == AF_INET ? 4 : 16;
+
+	if (message->nlmsg_type != RTM_NEWROUTE && message->nlmsg_type != RTM_DELROUTE)
+		return false;
+	if (message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) ||
+	    route->rtm_table != RT_TABLE_LOCAL || route->rtm_dst_len == 0 ||
+	    (route->rtm_type != RTN_LOCAL && route->rtm_type != RTN_ANYCAST) ||
+	    (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
+		return false;
+	to = netlink_route_attribute(message, RTA_DST);
+	if (!to || RTA_PAYLOAD(to) != size)
+		return false;
+	*ret_address = (struct address){
+		.family = route->rtm_family,
+		.length = route->rtm_dst_len,
+		.seen = true,
+	};
+	memcpy(ret_address->bytes, RTA_DATA(to), size);
+	/* the session's own loopback is meant by these */
+	return route->rtm_family == AF_INET ? ret_address->bytes[0] != 127
+					    : memcmp(ret_address->bytes, loopback, size) != 0;
+}
+
+static bool is_same(const struct address *one, const struct address *two)
+{
+	return one->family == two->family && one->length == two->length &&
+	       memcmp(one->bytes, two->bytes, sizeof(one->bytes)) == 0;
+}
+
+static int see(const struct nlmsghdr *message, void *context)
+{
+	struct addresses *addresses = context;
+	struct address address;
+	int error;
+
+	if (message->nlmsg_type != RTM_NEWROUTE || !is_own(message, &address))
+		return 0;
+	for (unsigned i = 0; i < addresses->count; i++)
+		if (is_same(&addresses->blocked[i], &address)) {
+			addresses->blocked[i].seen = true;
+			return 0;
+		}
+	if (addresses->count == ADDRESSES_MAX)
+		return -ENOSPC;
+	error = block(addresses->session, &address, true);
+	if (error && error != -EEXIST)
+		return error;
+	addresses->blocked[addresses->count++] = address;
+	return 0;
+}
+
+static int look(struct addresses *addresses, uint8_t family)
+{
+	const struct rtmsg local = { .rtm_family = family, .rtm_table = RT_TABLE_LOCAL };
+	struct netlink_request request;
+
+	netlink_begin(&request, RTM_GETROUTE, 0, &local, sizeof(local));
+	return netlink_dump(addresses->ask, &request, see, addresses);
+}
+
+int addresses_refresh(struct addresses *addresses)
+{
+	int error = -EAGAIN;
+
+	for (int i = 0; error == -EAGAIN && i < REFRESH_TRIES; i++) {
+		for (unsigned at = 0; at < addresses->count; at++)
+			addresses->blocked[at].seen = false;
+		error = look(addresses, AF_INET);
+		if (!error)
+			error = look(addresses, AF_INET6);
+	}
+	if (error)
+		return error;
+	for (unsigned at = addresses->count; at-- > 0;) {
+		if (addresses->blocked[at].seen)
+			continue;
+		/* one that stays blocked costs a way, not a secret */
+		block(addresses->session, &addresses->blocked[at], false);
+		addresses->blocked[at] = addresses->blocked[--addresses->count];
+	}
+	return 0;
+}
+
+static bool is_way_out(const struct nlmsghdr *message)
+{
+	const struct rtmsg *route = NLMSG_DATA(message);
+
+	return message->nlmsg_type == RTM_NEWROUTE &&
+	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*route)) && route->rtm_dst_len == 0 &&
+	       route->rtm_type == RTN_UNICAST && route->rtm_table == RT_TABLE_MAIN;
+}
+
+void addresses_hear(struct addresses *addresses, bool *ret_changed, bool *ret_way)
+{
+	static union {
+		struct nlmsghdr header;
+		char bytes[32768];
+	} packet;
+	struct address address;
+	ssize_t length;
+
+	*ret_changed = *ret_way = false;
+	while ((length = recv(addresses->watch, packet.bytes, sizeof(packet.bytes),
+			      MSG_DONTWAIT)) > 0 ||
+	       (length < 0 && (errno == EINTR || errno == ENOBUFS))) {
+		const struct nlmsghdr *message = &packet.header;
+
+		if (length < 0) {
+			/* more came than there was room for: whatever it was */
+			*ret_changed = *ret_way = true;
+			continue;
+		}
+		for (; NLMSG_OK(message, (size_t)length); message = NLMSG_NEXT(message, length)) {
+			*ret_changed |= is_own(message, &address);
+			*ret_way |= is_way_out(message);
+		}
+	}
+}
+
+static int find_way(const struct nlmsghdr *message, void *context)
+{
+	*(bool *)context |= is_way_out(message);
+	return 0;
+}
+
+bool addresses_way_out(struct addresses *addresses)
+{
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	bool found = false;
+
+	for (size_t i = 0; i < 2 && !found; i++) {
+		const struct rtmsg main = { .rtm_family = families[i], .rtm_table = RT_TABLE_MAIN };
+		struct netlink_request request;
+
+		netlink_begin(&request, RTM_GETROUTE, 0, &main, sizeof(main));
+		netlink_dump(addresses->ask, &request, find_way, &found);
+	}
+	return found;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's own addresses: pasta would carry a packet for one of them to whatever listens there.
+ * So the session's network has no way to them, nor to any group of machines (multicast), among which
+ * the host is one.
+ */
+#ifndef PRIVEXEC_NETWORK_ADDRESSES_H
+#define PRIVEXEC_NETWORK_ADDRESSES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ADDRESSES_MAX 4096
+
+struct addresses {
+	int watch;    /* of the host's routes */
+	int ask;      /* the host's routes are asked for by it */
+	int session;  /* routes and rules of the session's network */
+	unsigned count;
+	struct address {
+		uint8_t bytes[16];
+		uint8_t family, length; /* AF_INET or AF_INET6; bits of the prefix */
+		bool seen;
+	} blocked[ADDRESSES_MAX];
+};
+
+/* Opens what looks at the host. In the host's network. 0 or a negative errno. */
+int addresses_open(struct addresses *addresses);
+
+/* In the session's network: forbids multicast and broadcast. 0 or a negative errno. */
+int addresses_forbid_groups(void);
+
+/*
+ * Blocks what the host has now and is not blocked yet, and opens what it has no longer. 0 or a
+ * negative errno: then something may be reachable that must not be.
+ */
+int addresses_refresh(struct addresses *addresses);
+
+/*
+ * Takes in what addresses->watch has. *@ret_changed: an address came or went, so refresh; *@ret_way:
+ * there is a new way out of the host, a default route.
+ */
+void addresses_hear(struct addresses *addresses, bool *ret_changed, bool *ret_way);
+
+/* Has the host a default route now? */
+bool addresses_way_out(struct addresses *addresses);
+
+#endif

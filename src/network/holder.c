@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The holder: process 1 of the helpers. It stays in the host's network, which it watches, and reaches
+ * the session's by descriptors. What it does on the host any process of the user could do; what it
+ * may do besides counts for the session's network alone.
+ *
+ * Whatever goes wrong here costs the session its way out, and never opens one to this machine: pasta
+ * runs only while the host's addresses are known to be blocked.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/descriptor.h"
+#include "base/descriptors.h"
+#include "confine/capability.h"
+#include "control/channel.h"
+#include "network/addresses.h"
+#include "network/network.h"
+#include "network/pasta.h"
+#include "network/relay.h"
+#include "network/space.h"
+
+/* pasta is not tried more often than that while the host's network comes up. */
+#define AGAIN_MILLISECONDS 500
+
+struct holder {
+	int channel;
+	int space[SPACE_DESCRIPTORS];
+	int relay; /* ends with it */
+	struct pasta pasta;
+	bool said;     /* whether there is a network */
+	bool given_up; /* pasta will not be started again */
+	bool wanted;   /* there is a way out since it was last tried */
+	int64_t tried;
+	struct addresses addresses;
+};
+
+static void say(struct holder *holder, enum network_note note, const char *text)
+{
+	char packet[1 + NETWORK_TEXT_MAX];
+	int length = snprintf(packet + 1, sizeof(packet) - 1, "%s", text);
+
+	packet[0] = (char)note;
+	if (length > NETWORK_TEXT_MAX - 1)
+		length = NETWORK_TEXT_MAX - 1;
+	/* the keeper is gone: so will this process be */
+	if (channel_send(holder->channel, packet, 1 + (size_t)length, NULL, 0))
+		_exit(1);
+}
+
+static _Noreturn void fail(struct holder *holder, const char *what, int error)
+{
+	char text[NETWORK_TEXT_MAX];
+
+	snprintf(text, sizeof(text), "%s: %s", what, strerror(-error));
+	say(holder, holder->said ? NETWORK_ENDED : NETWORK_FAILED, text);
+	_exit(1);
+}
+
+/* The ids that the keeper gave: root of the own user namespace. */
+static void settle(struct holder *holder)
+{
+	const char *failed = NULL;
+	char go;
+
+	prctl(PR_SET_NAME, "privexec-net");
+	if (descriptors_keep_only(&holder->channel, 1) < 0 ||
+	    channel_receive(holder->channel, &go, 1, NULL, NULL) != 1)
+		_exit(1);
+	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+		failed = "cannot take its ids";
+	/* after the last change of credentials, which clears it. What still is sent of a keeper that
+	 * has died meanwhile ends at its channel */
+	else if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+		 prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		failed = "cannot settle";
+	if (failed)
+		fail(holder, failed, -errno);
+	/* children are not waited for: each has a pipe that ends with it */
+	signal(SIGCHLD, SIG_IGN);
+}
+
+static void refresh(struct holder *holder)
+{
+	int error = addresses_refresh(&holder->addresses);
+
+	/* pasta is a child of a process 1: it ends with it */
+	if (error)
+		fail(holder, "cannot block the machine's own addresses", error);
+}
+
+static void begin(struct holder *holder)
+{
+	const uint64_t keep = CAPABILITY_BIT(CAP_NET_ADMIN);
+	int error = addresses_open(&holder->addresses);
+
+	if (!error)
+		error = space_make(holder->space);
+	if (error)
+		fail(holder, "no network namespace", error);
+	holder->addresses.session = holder->space[SPACE_ROUTES];
+	if (channel_send(holder->channel, (char[]){ NETWORK_NAMESPACE }, 1,
+			 &holder->space[SPACE_NAMESPACE], 1))
+		_exit(1);
+	/* a program that it executes has all of them again, as root's do: pasta needs more */
+	if (capability_set(keep, keep) < 0)
+		fail(holder, "cannot drop capabilities", -EPERM);
+}
+
+static void start_pasta(struct holder *holder)
+{
+	int error;
+
+	holder->wanted = false;
+	holder->tried = clock_milliseconds();
+	error = pasta_start(holder->space[SPACE_NAMESPACE], &holder->pasta);
+	if (error)
+		fail(holder, "cannot start pasta", error);
+}
+
+/*
+ * pasta has ended. Where the host has no way out it does so by itself, and is started again when
+ * there is one.
+ */
+static void pasta_is_gone(struct holder *holder)
+{
+	bool was_ready = holder->pasta.ready;
+	char text[NETWORK_TEXT_MAX];
+
+	if (!was_ready && !addresses_way_out(&holder->addresses)) {
+		if (!holder->said)
+			say(holder, NETWORK_OFFLINE, "");
+		holder->said = true;
+		return;
+	}
+	if (!was_ready && holder->wanted)
+		return;
+	snprintf(text, sizeof(text), "pasta %s%s%s", was_ready ? "ended" : "does not start",
+		 holder->pasta.last[0] ? ": " : "", holder->pasta.last);
+	say(holder, holder->said ? NETWORK_ENDED : NETWORK_FAILED, text);
+	holder->said = holder->given_up = true;
+}
+
+static void hear_pasta(struct holder *holder)
+{
+	bool was_ready = holder->pasta.ready;
+
+	if (!pasta_hear(&holder->pasta)) {
+		pasta_is_gone(holder);
+	} else if (holder->pasta.ready && !was_ready) {
+		if (!holder->said)
+			say(holder, NETWORK_UP, "");
+		holder->said = true;
+	}
+}
+
+static void hear_host(struct holder *holder)
+{
+	bool changed, way;
+
+	addresses_hear(&holder->addresses, &changed, &way);
+	if (changed)
+		refresh(holder);
+	holder->wanted |= way;
+}
+
+/* Milliseconds until pasta is to be started; -1: it runs, or waits for something else. */
+static int time_to_pasta(const struct holder *holder)
+{
+	int64_t left = holder->tried + AGAIN_MILLISECONDS - clock_milliseconds();
+
+	if (holder->pasta.words >= 0 || holder->given_up || !holder->wanted)
+		return -1;
+	return left > 0 ? (int)left : 0;
+}
+
+static _Noreturn void serve(struct holder *holder)
+{
+	enum { KEEPER, HOST, PASTA, RELAY, COUNT };
+
+	while (true) {
+		struct pollfd polled[COUNT] = {
+			[KEEPER] = { .fd = holder->channel, .events = POLLIN },
+			[HOST] = { .fd = holder->addresses.watch, .events = POLLIN },
+			[PASTA] = { .fd = holder->pasta.words, .events = POLLIN },
+			[RELAY] = { .fd = holder->relay, .events = POLLIN },
+		};
+		int timeout = time_to_pasta(holder);
+
+		if (timeout == 0) {
+			start_pasta(holder);
+			continue;
+		}
+		if (poll(polled, COUNT, timeout) < 0 && errno != EINTR)
+			fail(holder, "cannot wait", -errno);
+		/* the keeper says nothing more: what ends this process is its death */
+		if (polled[KEEPER].revents)
+			_exit(1);
+		if (polled[HOST].revents)
+			hear_host(holder);
+		if (polled[PASTA].revents)
+			hear_pasta(holder);
+		if (polled[RELAY].revents) {
+			descriptor_close(&holder->relay);
+			say(holder, NETWORK_NAMELESS, "");
+		}
+	}
+}
+
+_Noreturn void network_hold(int channel)
+{
+	static struct holder holder = { .relay = -1, .pasta = { .words = -1 } };
+
+	holder.channel = channel;
+	settle(&holder);
+	begin(&holder);
+	start_pasta(&holder);
+	/* both while pasta gets ready, and before anything of the session runs */
+	holder.relay = relay_start(holder.space);
+	if (holder.relay < 0)
+		fail(&holder, "cannot start the relay of the name service", holder.relay);
+	for (int i = SPACE_ROUTES + 1; i < SPACE_DESCRIPTORS; i++)
+		descriptor_close(&holder.space[i]);
+	refresh(&holder);
+	serve(&holder);
+}
