@@ -89,10 +89,10 @@ static int inside_network(struct session *session, struct problem *problem)
 {
 	int error;
 
-	if (session->network.namespace < 0)
+	if (session->plan.network != NETWORK_PRIVATE)
 		return 0;
-	error = network_enter(session->network.namespace, session->authority.uid == 0, problem);
-	descriptor_close(&session->network.namespace);
+	error = network_enter(&session->network, session->authority.uid == 0, problem);
+	descriptor_close(&session->network.channel);
 	return error;
 }
 
@@ -212,7 +212,7 @@ static int inside_keep_descriptors(const struct session *session, struct problem
 	keep[count++] = session->store.directory;
 	keep[count++] = session->namespaces.user;
 	keep[count++] = session->namespaces.network;
-	keep[count++] = session->network.namespace;
+	keep[count++] = session->network.channel;
 	error = descriptors_keep_only(keep, count);
 	if (error)
 		return problem_set(problem, -error, "cannot close descriptors: %s",
@@ -660,11 +660,8 @@ int session_assemble(struct session *session, struct problem *problem)
 		if (!error && session->namespaces.user >= 0 &&
 		    session->plan.network == NETWORK_NONE)
 			error = namespaces_take_network(&session->namespaces, problem);
-		if (!error && session->plan.network == NETWORK_PRIVATE)
-			error = network_take_namespace(&session->network, problem);
 		if (!error)
 			error = clone_init(session, problem);
-		descriptor_close(&session->network.namespace);
 		/* before the streams are given, without which the inside changes no ids */
 		if (!error && session->plan.closing == CLOSING_IDENTITY)
 			error = namespaces_map(&session->namespaces, false, problem);

@@ -19,10 +19,8 @@
 
 int addresses_open(struct addresses *addresses)
 {
-	const uint32_t groups = 1U << (RTNLGRP_IPV4_ROUTE - 1) | 1U << (RTNLGRP_IPV6_ROUTE - 1);
-
 	addresses->count = 0;
-	addresses->watch = netlink_open(NETLINK_ROUTE, groups);
+	addresses->watch = netlink_open(NETLINK_ROUTE, NETLINK_ROUTE_GROUPS);
 	addresses->ask = addresses->watch < 0 ? addresses->watch : netlink_open(NETLINK_ROUTE, 0);
 	return addresses->ask < 0 ? addresses->ask : 0;
 }
@@ -196,59 +194,64 @@ int addresses_refresh(struct addresses *addresses)
 	return 0;
 }
 
-static bool is_way_out(const struct nlmsghdr *message)
+/* The family, as a bit, of which @message tells a default route; 0: it tells something else. */
+static unsigned way_of(const struct nlmsghdr *message)
 {
 	const struct rtmsg *route = NLMSG_DATA(message);
 
-	return message->nlmsg_type == RTM_NEWROUTE &&
-	       message->nlmsg_len >= NLMSG_LENGTH(sizeof(*route)) && route->rtm_dst_len == 0 &&
-	       route->rtm_type == RTN_UNICAST && route->rtm_table == RT_TABLE_MAIN;
+	if (message->nlmsg_type != RTM_NEWROUTE ||
+	    message->nlmsg_len < NLMSG_LENGTH(sizeof(*route)) || route->rtm_dst_len != 0 ||
+	    route->rtm_type != RTN_UNICAST || route->rtm_table != RT_TABLE_MAIN)
+		return 0;
+	return route->rtm_family == AF_INET ? ADDRESSES_IPV4 : ADDRESSES_IPV6;
 }
 
-void addresses_hear(struct addresses *addresses, bool *ret_changed, bool *ret_way)
+unsigned addresses_hear(int watch, bool *ret_changed)
 {
 	static union {
 		struct nlmsghdr header;
 		char bytes[32768];
 	} packet;
 	struct address address;
+	unsigned ways = 0;
 	ssize_t length;
 
-	*ret_changed = *ret_way = false;
-	while ((length = recv(addresses->watch, packet.bytes, sizeof(packet.bytes),
-			      MSG_DONTWAIT)) > 0 ||
+	*ret_changed = false;
+	while ((length = recv(watch, packet.bytes, sizeof(packet.bytes), MSG_DONTWAIT)) > 0 ||
 	       (length < 0 && (errno == EINTR || errno == ENOBUFS))) {
 		const struct nlmsghdr *message = &packet.header;
 
 		if (length < 0) {
 			/* more came than there was room for: whatever it was */
-			*ret_changed = *ret_way = true;
+			*ret_changed = true;
+			ways = ADDRESSES_IPV4 | ADDRESSES_IPV6;
 			continue;
 		}
 		for (; NLMSG_OK(message, (size_t)length); message = NLMSG_NEXT(message, length)) {
 			*ret_changed |= is_own(message, &address);
-			*ret_way |= is_way_out(message);
+			ways |= way_of(message);
 		}
 	}
+	return ways;
 }
 
 static int find_way(const struct nlmsghdr *message, void *context)
 {
-	*(bool *)context |= is_way_out(message);
+	*(unsigned *)context |= way_of(message);
 	return 0;
 }
 
-bool addresses_way_out(struct addresses *addresses)
+unsigned addresses_ways(int ask)
 {
 	static const uint8_t families[] = { AF_INET, AF_INET6 };
-	bool found = false;
+	unsigned found = 0;
 
-	for (size_t i = 0; i < 2 && !found; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		const struct rtmsg main = { .rtm_family = families[i], .rtm_table = RT_TABLE_MAIN };
 		struct netlink_request request;
 
 		netlink_begin(&request, RTM_GETROUTE, 0, &main, sizeof(main));
-		netlink_dump(addresses->ask, &request, find_way, &found);
+		netlink_dump(ask, &request, find_way, &found);
 	}
 	return found;
 }

@@ -36,13 +36,17 @@ int addresses_forbid_groups(void);
  */
 int addresses_refresh(struct addresses *addresses);
 
-/*
- * Takes in what addresses->watch has. *@ret_changed: an address came or went, so refresh; *@ret_way:
- * there is a new way out of the host, a default route.
- */
-void addresses_hear(struct addresses *addresses, bool *ret_changed, bool *ret_way);
+/* Families, as bits. */
+#define ADDRESSES_IPV4 1U
+#define ADDRESSES_IPV6 2U
 
-/* Has the host a default route now? */
-bool addresses_way_out(struct addresses *addresses);
+/*
+ * Takes in what @watch, a netlink socket that hears routes, has. Returns of which families there are
+ * new default routes; *@ret_changed: an address came or went, so refresh.
+ */
+unsigned addresses_hear(int watch, bool *ret_changed);
+
+/* Of which families the network of the netlink socket @ask has default routes. */
+unsigned addresses_ways(int ask);
 
 #endif

@@ -4,8 +4,8 @@
  * the session's by descriptors. What it does on the host any process of the user could do; what it
  * may do besides counts for the session's network alone.
  *
- * Whatever goes wrong here costs the session its way out, and never opens one to this machine: pasta
- * runs only while the host's addresses are known to be blocked.
+ * Whatever goes wrong here costs the session its way out, and never opens one to this machine: when
+ * the host's addresses cannot be blocked this process ends, and pasta with it.
  */
 #include <errno.h>
 #include <grp.h>
@@ -28,17 +28,18 @@
 #include "network/relay.h"
 #include "network/space.h"
 
-/* pasta is not tried more often than that while the host's network comes up. */
+/* pasta is not tried more often than that while the host's network comes and goes. */
 #define AGAIN_MILLISECONDS 500
 
 struct holder {
 	int channel;
 	int space[SPACE_DESCRIPTORS];
-	int relay; /* ends with it */
+	int relay; /* ends with it; -1: there is none (any more) */
 	struct pasta pasta;
-	bool said;     /* whether there is a network */
-	bool given_up; /* pasta will not be started again */
-	bool wanted;   /* there is a way out since it was last tried */
+	bool said;	  /* whether there is a network */
+	bool given_up;	  /* pasta will not be started again */
+	unsigned ways;	  /* what the host has, ADDRESSES_* */
+	unsigned missing; /* and pasta has not set up in the session yet */
 	int64_t tried;
 	struct addresses addresses;
 };
@@ -99,7 +100,7 @@ static void refresh(struct holder *holder)
 
 static void begin(struct holder *holder)
 {
-	const uint64_t keep = CAPABILITY_BIT(CAP_NET_ADMIN);
+	uint64_t effective, permitted;
 	int error = addresses_open(&holder->addresses);
 
 	if (!error)
@@ -110,38 +111,41 @@ static void begin(struct holder *holder)
 	if (channel_send(holder->channel, (char[]){ NETWORK_NAMESPACE }, 1,
 			 &holder->space[SPACE_NAMESPACE], 1))
 		_exit(1);
-	/* a program that it executes has all of them again, as root's do: pasta needs more */
-	if (capability_set(keep, keep) < 0)
-		fail(holder, "cannot drop capabilities", -EPERM);
+	/* pasta needs the others, and under no_new_privs would have no more than are permitted here */
+	error = capability_get(&effective, &permitted);
+	if (!error)
+		error = capability_set(CAPABILITY_BIT(CAP_NET_ADMIN), permitted);
+	if (error)
+		fail(holder, "cannot lay capabilities aside", error);
 }
 
 static void start_pasta(struct holder *holder)
 {
 	int error;
 
-	holder->wanted = false;
+	holder->missing = holder->ways;
+	holder->ways = 0;
 	holder->tried = clock_milliseconds();
 	error = pasta_start(holder->space[SPACE_NAMESPACE], &holder->pasta);
 	if (error)
 		fail(holder, "cannot start pasta", error);
 }
 
-/*
- * pasta has ended. Where the host has no way out it does so by itself, and is started again when
- * there is one.
- */
+static void is_up(struct holder *holder)
+{
+	holder->missing = 0;
+	if (!holder->said)
+		say(holder, NETWORK_UP, "");
+	holder->said = true;
+}
+
 static void pasta_is_gone(struct holder *holder)
 {
 	bool was_ready = holder->pasta.ready;
 	char text[NETWORK_TEXT_MAX];
 
-	if (!was_ready && !addresses_way_out(&holder->addresses)) {
-		if (!holder->said)
-			say(holder, NETWORK_OFFLINE, "");
-		holder->said = true;
-		return;
-	}
-	if (!was_ready && holder->wanted)
+	/* the host's way out went while pasta looked for it */
+	if (!was_ready && !holder->ways && !addresses_ways(holder->addresses.ask))
 		return;
 	snprintf(text, sizeof(text), "pasta %s%s%s", was_ready ? "ended" : "does not start",
 		 holder->pasta.last[0] ? ": " : "", holder->pasta.last);
@@ -151,45 +155,65 @@ static void pasta_is_gone(struct holder *holder)
 
 static void hear_pasta(struct holder *holder)
 {
-	bool was_ready = holder->pasta.ready;
-
-	if (!pasta_hear(&holder->pasta)) {
+	if (!pasta_hear(&holder->pasta))
 		pasta_is_gone(holder);
-	} else if (holder->pasta.ready && !was_ready) {
-		if (!holder->said)
-			say(holder, NETWORK_UP, "");
-		holder->said = true;
-	}
+	else if (holder->pasta.ready)
+		is_up(holder);
+}
+
+/*
+ * pasta has set the interface up before it is ready itself: what is sent meanwhile waits there for
+ * it, so nobody else needs to.
+ */
+static void hear_session(struct holder *holder)
+{
+	bool unused;
+
+	holder->missing &= ~addresses_hear(holder->space[SPACE_WATCH], &unused);
+	if (!holder->missing && holder->pasta.words >= 0)
+		is_up(holder);
 }
 
 static void hear_host(struct holder *holder)
 {
-	bool changed, way;
+	bool changed;
+	unsigned ways = addresses_hear(holder->addresses.watch, &changed);
 
-	addresses_hear(&holder->addresses, &changed, &way);
 	if (changed)
 		refresh(holder);
-	holder->wanted |= way;
+	holder->ways |= ways;
 }
 
-/* Milliseconds until pasta is to be started; -1: it runs, or waits for something else. */
+/* Milliseconds until pasta is to be started; -1: it runs, or there is no way out for it. */
 static int time_to_pasta(const struct holder *holder)
 {
 	int64_t left = holder->tried + AGAIN_MILLISECONDS - clock_milliseconds();
 
-	if (holder->pasta.words >= 0 || holder->given_up || !holder->wanted)
+	if (holder->pasta.words >= 0 || holder->given_up || !holder->ways)
 		return -1;
 	return left > 0 ? (int)left : 0;
 }
 
+/* Once the session is no longer waiting: what it asks until then waits in the sockets. */
+static void start_relay(struct holder *holder)
+{
+	holder->relay = relay_start(holder->space);
+	if (holder->relay < 0)
+		say(holder, NETWORK_NAMELESS, "");
+	for (int i = SPACE_DATAGRAMS; i < SPACE_DESCRIPTORS; i++)
+		descriptor_close(&holder->space[i]);
+}
+
 static _Noreturn void serve(struct holder *holder)
 {
-	enum { KEEPER, HOST, PASTA, RELAY, COUNT };
+	enum { KEEPER, HOST, SESSION, PASTA, RELAY, COUNT };
 
 	while (true) {
 		struct pollfd polled[COUNT] = {
 			[KEEPER] = { .fd = holder->channel, .events = POLLIN },
 			[HOST] = { .fd = holder->addresses.watch, .events = POLLIN },
+			[SESSION] = { .fd = holder->missing ? holder->space[SPACE_WATCH] : -1,
+				      .events = POLLIN },
 			[PASTA] = { .fd = holder->pasta.words, .events = POLLIN },
 			[RELAY] = { .fd = holder->relay, .events = POLLIN },
 		};
@@ -199,6 +223,10 @@ static _Noreturn void serve(struct holder *holder)
 			start_pasta(holder);
 			continue;
 		}
+		if (holder->said && holder->space[SPACE_DATAGRAMS] >= 0) {
+			start_relay(holder);
+			continue;
+		}
 		if (poll(polled, COUNT, timeout) < 0 && errno != EINTR)
 			fail(holder, "cannot wait", -errno);
 		/* the keeper says nothing more: what ends this process is its death */
@@ -206,6 +234,8 @@ static _Noreturn void serve(struct holder *holder)
 			_exit(1);
 		if (polled[HOST].revents)
 			hear_host(holder);
+		if (polled[SESSION].revents)
+			hear_session(holder);
 		if (polled[PASTA].revents)
 			hear_pasta(holder);
 		if (polled[RELAY].revents) {
@@ -222,13 +252,14 @@ _Noreturn void network_hold(int channel)
 	holder.channel = channel;
 	settle(&holder);
 	begin(&holder);
-	start_pasta(&holder);
-	/* both while pasta gets ready, and before anything of the session runs */
-	holder.relay = relay_start(holder.space);
-	if (holder.relay < 0)
-		fail(&holder, "cannot start the relay of the name service", holder.relay);
-	for (int i = SPACE_ROUTES + 1; i < SPACE_DESCRIPTORS; i++)
-		descriptor_close(&holder.space[i]);
+	holder.ways = addresses_ways(holder.addresses.ask);
+	if (holder.ways)
+		start_pasta(&holder);
+	/* while pasta gets ready, and before anything of the session runs */
 	refresh(&holder);
+	if (!holder.ways && holder.pasta.words < 0) {
+		holder.said = true;
+		say(&holder, NETWORK_OFFLINE, "");
+	}
 	serve(&holder);
 }

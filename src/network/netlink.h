@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Bits for netlink_open(): changes of routes. */
+#define NETLINK_ROUTE_GROUPS (1U << (RTNLGRP_IPV4_ROUTE - 1) | 1U << (RTNLGRP_IPV6_ROUTE - 1))
+
 /* A request that is being put together. Start with netlink_begin(). */
 struct netlink_request {
 	union {

@@ -60,14 +60,15 @@ static ssize_t receive(int channel, int milliseconds, char *packet, size_t size,
 	return channel_receive(channel, packet, size, ret_descriptor, &count);
 }
 
-int network_take_namespace(struct network *network, struct problem *problem)
+static int take_namespace(const struct network *network, struct problem *problem)
 {
 	char packet[1 + NETWORK_TEXT_MAX];
+	int namespace = -1;
 	ssize_t length = receive(network->channel, NAMESPACE_MILLISECONDS, packet, sizeof(packet),
-				 &network->namespace);
+				 &namespace);
 
-	if (length == 1 && packet[0] == NETWORK_NAMESPACE && network->namespace >= 0)
-		return 0;
+	if (length == 1 && packet[0] == NETWORK_NAMESPACE && namespace >= 0)
+		return namespace;
 	if (length > 1 && packet[0] == NETWORK_FAILED)
 		return problem_set(problem, EIO, "cannot make a private network: %.*s",
 				   (int)length - 1, packet + 1);
@@ -94,8 +95,12 @@ int network_hear(const struct network *network, int milliseconds,
 	return packet[0];
 }
 
-int network_enter(int namespace, bool low_ports, struct problem *problem)
+int network_enter(const struct network *network, bool low_ports, struct problem *problem)
 {
+	_cleanup_close_ int namespace = take_namespace(network, problem);
+
+	if (namespace < 0)
+		return namespace;
 	if (setns(namespace, CLONE_NEWNET) < 0)
 		return problem_set(problem, errno, "cannot enter the private network: %s",
 				   strerror(errno));

@@ -26,20 +26,19 @@
 #include "base/problem.h"
 
 struct network {
-	int holder;    /* pidfd */
-	int channel;   /* from the holder: enum network_note, then text where it says so */
-	int namespace; /* until process 1 of the session has entered it */
+	int holder;  /* pidfd */
+	int channel; /* from the holder: enum network_note, then text where it says so */
 };
 
-#define NETWORK_HAS_NONE ((struct network){ -1, -1, -1 })
+#define NETWORK_HAS_NONE ((struct network){ -1, -1 })
 
 /* What the holder says. NETWORK_NAMESPACE comes first, then one of the next three, once. */
 enum network_note {
-	NETWORK_NAMESPACE = 'n', /* with its descriptor */
+	NETWORK_NAMESPACE = 'n', /* with its descriptor, for network_enter() */
 	NETWORK_UP = 'u',
 	NETWORK_OFFLINE = 'o', /* the host has no way out: it is up once the host has one */
 	NETWORK_FAILED = 'f',  /* then text: why it is not, and will not be */
-	NETWORK_ENDED = 'e',   /* then text: it was up, or offline, and is not any longer */
+	NETWORK_ENDED = 'e',   /* then text: it was up, or offline, and will not be any more */
 	NETWORK_NAMELESS = 'r', /* the relay is gone */
 };
 
@@ -56,9 +55,6 @@ _Noreturn void network_hold(int channel);
 int network_start(const struct network *network, pid_t pid, const struct authority *authority,
 		  struct problem *problem);
 
-/* Waits for the namespace. 0 or a negative errno. */
-int network_take_namespace(struct network *network, struct problem *problem);
-
 /*
  * Reads one note, waiting at most @milliseconds. Returns it, with its @text where it has one; 0 when
  * the holder is gone; -ETIMEDOUT.
@@ -67,10 +63,11 @@ int network_hear(const struct network *network, int milliseconds,
 		 char ret_text[NETWORK_TEXT_MAX + 1]);
 
 /*
- * Moves the calling process into the namespace @namespace, in which ping works and, if @low_ports,
- * every port may be bound to. As root, in the host's mounts. 0 or a negative errno.
+ * In process 1 of the session, which has the keeper's end of the channel too: waits for the namespace
+ * and moves into it. ping works there and, if @low_ports, every port may be bound to. As root, in the
+ * host's mounts. 0 or a negative errno.
  */
-int network_enter(int namespace, bool low_ports, struct problem *problem);
+int network_enter(const struct network *network, bool low_ports, struct problem *problem);
 
 /*
  * Can there be private networks on this machine? 0, or a negative errno with the reason, a semicolon

@@ -73,14 +73,26 @@ int pasta_find(struct problem *problem)
 	return 0;
 }
 
-/* Signals as a program expects them: an ignored SIGPIPE, for one, makes pasta give up. */
+/* Those that the keeper and the holder ignore: without SIGPIPE, for one, pasta gives up. */
 static void reset_signals(void)
 {
+	static const int ignored[] = { SIGHUP, SIGPIPE, SIGCHLD, SIGXFSZ };
 	const uint64_t none = 0;
 
-	for (int number = 1; number < NSIG; number++)
-		signal(number, SIG_DFL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_DFL);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}
+
+/* On such processors pasta would execute the other build of itself that lies beside it: a millisecond
+ * that is better spared. */
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+	return __builtin_cpu_supports("avx2");
+#else
+	return false;
+#endif
 }
 
 static _Noreturn void become_pasta(int namespace, int words)
@@ -89,8 +101,11 @@ static _Noreturn void become_pasta(int namespace, int words)
 
 	reset_signals();
 	if (dup2(namespace, 0) == 0 && dup2(words, 1) == 1 && dup2(words, 2) == 2 &&
-	    close_range(3, ~0U, 0) == 0)
+	    close_range(3, ~0U, 0) == 0) {
+		if (has_avx2())
+			execve(PASTA_PATH ".avx2", arguments, environment);
 		execve(PASTA_PATH, arguments, environment);
+	}
 	dprintf(2, "cannot execute " PASTA_PATH ": %s\n", strerror(errno));
 	_exit(127);
 }

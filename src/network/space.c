@@ -75,6 +75,7 @@ static int fill(int descriptors[SPACE_DESCRIPTORS])
 	if (descriptors[SPACE_NAMESPACE] < 0)
 		return -errno;
 	descriptors[SPACE_ROUTES] = netlink_open(NETLINK_ROUTE, 0);
+	descriptors[SPACE_WATCH] = netlink_open(NETLINK_ROUTE, NETLINK_ROUTE_GROUPS);
 	descriptors[SPACE_DATAGRAMS] = listen_for_questions(AF_INET, SOCK_DGRAM);
 	descriptors[SPACE_STREAMS] = listen_for_questions(AF_INET, SOCK_STREAM);
 	for (int i = 0; i < SPACE_DATAGRAMS6; i++)
