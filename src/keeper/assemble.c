@@ -91,7 +91,8 @@ static int inside_network(struct session *session, struct problem *problem)
 
 	if (session->plan.network != NETWORK_PRIVATE)
 		return 0;
-	error = network_enter(&session->network, session->authority.uid == 0, problem);
+	error = network_enter(&session->network, session->authority.uid,
+			      session->plan.closing == CLOSING_SHIFTED, problem);
 	descriptor_close(&session->network.channel);
 	return error;
 }

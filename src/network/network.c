@@ -20,6 +20,13 @@
 
 #define NAMESPACE_MILLISECONDS 5000
 
+/*
+ * pasta's group in root's sessions, as unused as AUTHORITY_SHIFTED, but low enough to be among those
+ * that may ping: 2147483647 is the highest which can be said in ping_group_range. The session's own
+ * group is AUTHORITY_SHIFTED. It cannot be said on the host, but is, as group 1, where it is mapped.
+ */
+#define PASTA_GROUP 2147418112U
+
 #define TUN_DEVICE "/dev/net/tun"
 #define TUN_NUMBER makedev(10, 200)
 
@@ -28,13 +35,16 @@ const unsigned long network_clone_flags = CLONE_NEWUSER | CLONE_NEWPID;
 int network_start(const struct network *network, pid_t pid, const struct authority *authority,
 		  struct problem *problem)
 {
-	/* one id: pasta takes itself for root of its namespace, and is nobody beyond it */
+	/* one user: pasta takes itself for root of its namespace, and is nobody beyond it */
 	bool root = authority->uid == 0;
-	char users[32], groups[32];
+	char users[32], groups[64];
 	int error;
 
-	snprintf(users, sizeof(users), "0 %u 1", root ? AUTHORITY_SHIFTED : authority->uid);
-	snprintf(groups, sizeof(groups), "0 %u 1", root ? AUTHORITY_SHIFTED : authority->gid);
+	snprintf(users, sizeof(users), "0 %u 1\n", root ? AUTHORITY_SHIFTED : authority->uid);
+	if (root)
+		snprintf(groups, sizeof(groups), "0 %u 1\n1 %u 1\n", PASTA_GROUP, AUTHORITY_SHIFTED);
+	else
+		snprintf(groups, sizeof(groups), "0 %u 1\n", authority->gid);
 	error = idmap_write(pid, users, groups, problem);
 	if (!error)
 		error = channel_send(network->channel, "g", 1, NULL, 0);
@@ -95,7 +105,7 @@ int network_hear(const struct network *network, int milliseconds,
 	return packet[0];
 }
 
-int network_enter(const struct network *network, bool low_ports, struct problem *problem)
+int network_enter(const struct network *network, uid_t uid, bool shifted, struct problem *problem)
 {
 	_cleanup_close_ int namespace = take_namespace(network, problem);
 
@@ -106,8 +116,10 @@ int network_enter(const struct network *network, bool low_ports, struct problem 
 				   strerror(errno));
 	/* without them a direct run can do what the session cannot; it goes on all the same where
 	 * /proc/sys is read-only */
-	descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-	if (low_ports)
+	if (!shifted) /* else the one group that can be said is that of the helpers */
+		descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range",
+				      "0 2147483647");
+	if (uid == 0)
 		descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start",
 				      "0");
 	return 0;

@@ -64,10 +64,10 @@ int network_hear(const struct network *network, int milliseconds,
 
 /*
  * In process 1 of the session, which has the keeper's end of the channel too: waits for the namespace
- * and moves into it. ping works there and, if @low_ports, every port may be bound to. As root, in the
- * host's mounts. 0 or a negative errno.
+ * and moves into it. ping works there, and root (@uid 0) may bind to every port. @shifted: its ids are.
+ * As root, in the host's mounts. 0 or a negative errno.
  */
-int network_enter(const struct network *network, bool low_ports, struct problem *problem);
+int network_enter(const struct network *network, uid_t uid, bool shifted, struct problem *problem);
 
 /*
  * Can there be private networks on this machine? 0, or a negative errno with the reason, a semicolon

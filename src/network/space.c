@@ -66,6 +66,8 @@ static int fill(int descriptors[SPACE_DESCRIPTORS])
 	if (unshare(CLONE_NEWNET) < 0)
 		return -errno;
 	settle_ipv6();
+	/* for root's sessions: network_start(); else network_enter() does it */
+	descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "1 1");
 	error = confine_raise_loopback(&unused);
 	if (!error)
 		error = addresses_forbid_groups();
