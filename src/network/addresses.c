@@ -25,83 +25,109 @@ int addresses_open(struct addresses *addresses)
 	return addresses->ask < 0 ? addresses->ask : 0;
 }
 
-/*
- * A route that leads nowhere (IPv4), a rule that ends the search (IPv6). A route of IPv6 would not do:
- * it is passed over by a socket that is bound to an interface, as all are for link-local addresses.
- */
-static int block(int socket, const struct address *address, bool blocked)
+/* Refuses packets of @protocol (0: any) to @address, or no longer. */
+static int forbid(int policies, const struct address *address, uint8_t protocol, bool forbidden)
 {
 	struct netlink_request request;
-	size_t size = address->family == AF_INET ? 4 : 16;
-
-	if (address->family == AF_INET) {
-		const struct rtmsg route = {
-			.rtm_family = AF_INET,
-			.rtm_dst_len = address->length,
-			.rtm_table = RT_TABLE_MAIN,
-			.rtm_protocol = RTPROT_STATIC,
-			.rtm_scope = RT_SCOPE_UNIVERSE,
-			.rtm_type = RTN_UNREACHABLE,
-		};
-
-		netlink_begin(&request, blocked ? RTM_NEWROUTE : RTM_DELROUTE,
-			      blocked ? NLM_F_CREATE | NLM_F_EXCL : 0, &route, sizeof(route));
-		netlink_add(&request, RTA_DST, address->bytes, size);
-	} else {
-		const struct fib_rule_hdr rule = {
-			.family = AF_INET6,
-			.dst_len = address->length,
-			.action = FR_ACT_UNREACHABLE,
-		};
-		const uint32_t priority = RULE_PRIORITY;
-
-		netlink_begin(&request, blocked ? RTM_NEWRULE : RTM_DELRULE,
-			      blocked ? NLM_F_CREATE | NLM_F_EXCL : 0, &rule, sizeof(rule));
-		netlink_add(&request, FRA_DST, address->bytes, size);
-		netlink_add(&request, FRA_PRIORITY, &priority, sizeof(priority));
-	}
-	return netlink_ask(socket, &request);
-}
-
-/* A policy that refuses packets of @protocol (0: any) to @bytes/@length. */
-static int forbid(int socket, uint8_t family, const uint8_t *bytes, size_t size, uint8_t length,
-		  uint8_t protocol)
-{
-	struct netlink_request request;
-	struct xfrm_userpolicy_info policy = {
-		.sel = { .family = family, .prefixlen_d = length, .proto = protocol },
-		.lft = { .soft_byte_limit = XFRM_INF,
-			 .hard_byte_limit = XFRM_INF,
-			 .soft_packet_limit = XFRM_INF,
-			 .hard_packet_limit = XFRM_INF },
-		.dir = XFRM_POLICY_OUT,
-		.action = XFRM_POLICY_BLOCK,
+	const struct xfrm_selector to = {
+		.family = address->family,
+		.prefixlen_d = address->length,
+		.proto = protocol,
 	};
 
-	memcpy(&policy.sel.daddr, bytes, size);
-	netlink_begin(&request, XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, &policy,
-		      sizeof(policy));
-	return netlink_ask(socket, &request);
+	if (forbidden) {
+		struct xfrm_userpolicy_info policy = {
+			.sel = to,
+			.lft = { .soft_byte_limit = XFRM_INF,
+				 .hard_byte_limit = XFRM_INF,
+				 .soft_packet_limit = XFRM_INF,
+				 .hard_packet_limit = XFRM_INF },
+			.dir = XFRM_POLICY_OUT,
+			.action = XFRM_POLICY_BLOCK,
+		};
+
+		memcpy(&policy.sel.daddr, address->bytes, sizeof(policy.sel.daddr));
+		netlink_begin(&request, XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL, &policy,
+			      sizeof(policy));
+	} else {
+		struct xfrm_userpolicy_id policy = { .sel = to, .dir = XFRM_POLICY_OUT };
+
+		memcpy(&policy.sel.daddr, address->bytes, sizeof(policy.sel.daddr));
+		netlink_begin(&request, XFRM_MSG_DELPOLICY, 0, &policy, sizeof(policy));
+	}
+	return netlink_ask(policies, &request);
+}
+
+/* A route that leads nowhere, so that a program is told what it knows: no route to host. */
+static int route_nowhere(int routes, const struct address *address, bool there)
+{
+	struct netlink_request request;
+	const struct rtmsg route = {
+		.rtm_family = AF_INET,
+		.rtm_dst_len = address->length,
+		.rtm_table = RT_TABLE_MAIN,
+		.rtm_protocol = RTPROT_STATIC,
+		.rtm_scope = RT_SCOPE_UNIVERSE,
+		.rtm_type = RTN_UNREACHABLE,
+	};
+
+	netlink_begin(&request, there ? RTM_NEWROUTE : RTM_DELROUTE,
+		      there ? NLM_F_CREATE | NLM_F_EXCL : 0, &route, sizeof(route));
+	netlink_add(&request, RTA_DST, address->bytes, 4);
+	return netlink_ask(routes, &request);
+}
+
+/* A rule that ends the search for a route: after that for the session's own addresses. */
+static int rule_out(int routes, const struct address *address, bool there)
+{
+	struct netlink_request request;
+	const struct fib_rule_hdr rule = {
+		.family = AF_INET6,
+		.dst_len = address->length,
+		.action = FR_ACT_UNREACHABLE,
+	};
+	const uint32_t priority = RULE_PRIORITY;
+
+	netlink_begin(&request, there ? RTM_NEWRULE : RTM_DELRULE,
+		      there ? NLM_F_CREATE | NLM_F_EXCL : 0, &rule, sizeof(rule));
+	netlink_add(&request, FRA_DST, address->bytes, 16);
+	netlink_add(&request, FRA_PRIORITY, &priority, sizeof(priority));
+	return netlink_ask(routes, &request);
 }
 
 /*
- * By policies and not by routes: a socket that names its source address or interface has no route
- * looked up for these. Neighbour discovery of IPv6 is multicast too, so there programs' packets alone.
+ * Routes alone would not do. For a socket that is bound to an interface, IPv4 takes what no route leads
+ * to for a neighbour, so it needs a policy besides (which does not count on loopback, where the address
+ * may be the session's own too). IPv6 passes over routes that lead nowhere for such sockets, as for
+ * all link-local addresses, but not over rules.
  */
-int addresses_forbid_groups(void)
+static int block(const struct addresses *addresses, const struct address *address, bool blocked)
 {
-	static const uint8_t multicast[] = { 224, 0, 0, 0 };
-	static const uint8_t broadcast[] = { 255, 255, 255, 255 };
-	static const uint8_t multicast6[16] = { 0xff };
-	_cleanup_close_ int policies = netlink_open(NETLINK_XFRM, 0);
-	int error = policies < 0 ? policies : 0;
+	int error;
+
+	if (address->family == AF_INET6)
+		return rule_out(addresses->session, address, blocked);
+	error = forbid(addresses->policies, address, 0, blocked);
+	if (!error || error == -EEXIST)
+		error = route_nowhere(addresses->session, address, blocked);
+	return error;
+}
+
+/*
+ * By policies: a socket that names its source address or interface has no route looked up for these.
+ * Neighbour discovery of IPv6 is multicast too, so there programs' packets alone.
+ */
+int addresses_forbid_groups(int policies)
+{
+	static const struct address multicast = { { 224 }, AF_INET, 4, false };
+	static const struct address broadcast = { { 255, 255, 255, 255 }, AF_INET, 32, false };
+	static const struct address multicast6 = { { 0xff }, AF_INET6, 8, false };
+	int error = forbid(policies, &multicast, 0, true);
 
 	if (!error)
-		error = forbid(policies, AF_INET, multicast, sizeof(multicast), 4, 0);
+		error = forbid(policies, &broadcast, 0, true);
 	if (!error)
-		error = forbid(policies, AF_INET, broadcast, sizeof(broadcast), 32, 0);
-	if (!error)
-		error = forbid(policies, AF_INET6, multicast6, sizeof(multicast6), 8, IPPROTO_UDP);
+		error = forbid(policies, &multicast6, IPPROTO_UDP, true);
 	return error;
 }
 
@@ -155,7 +181,7 @@ static int see(const struct nlmsghdr *message, void *context)
 		}
 	if (addresses->count == ADDRESSES_MAX)
 		return -ENOSPC;
-	error = block(addresses->session, &address, true);
+	error = block(addresses, &address, true);
 	if (error && error != -EEXIST)
 		return error;
 	addresses->blocked[addresses->count++] = address;
@@ -188,7 +214,7 @@ int addresses_refresh(struct addresses *addresses)
 		if (addresses->blocked[at].seen)
 			continue;
 		/* one that stays blocked costs a way, not a secret */
-		block(addresses->session, &addresses->blocked[at], false);
+		block(addresses, &addresses->blocked[at], false);
 		addresses->blocked[at] = addresses->blocked[--addresses->count];
 	}
 	return 0;

@@ -15,7 +15,8 @@
 struct addresses {
 	int watch;    /* of the host's routes */
 	int ask;      /* the host's routes are asked for by it */
-	int session;  /* routes and rules of the session's network */
+	int session;  /* routes and rules of the session's network, by netlink */
+	int policies; /* and its policies */
 	unsigned count;
 	struct address {
 		uint8_t bytes[16];
@@ -27,8 +28,9 @@ struct addresses {
 /* Opens what looks at the host. In the host's network. 0 or a negative errno. */
 int addresses_open(struct addresses *addresses);
 
-/* In the session's network: forbids multicast and broadcast. 0 or a negative errno. */
-int addresses_forbid_groups(void);
+/* Forbids multicast and broadcast in the network of @policies, a netlink socket. 0 or a negative
+ * errno. */
+int addresses_forbid_groups(int policies);
 
 /*
  * Blocks what the host has now and is not blocked yet, and opens what it has no longer. 0 or a

@@ -108,6 +108,7 @@ static void begin(struct holder *holder)
 	if (error)
 		fail(holder, "no network namespace", error);
 	holder->addresses.session = holder->space[SPACE_ROUTES];
+	holder->addresses.policies = holder->space[SPACE_POLICIES];
 	if (channel_send(holder->channel, (char[]){ NETWORK_NAMESPACE }, 1,
 			 &holder->space[SPACE_NAMESPACE], 1))
 		_exit(1);

@@ -69,20 +69,22 @@ static int fill(int descriptors[SPACE_DESCRIPTORS])
 	/* for root's sessions: network_start(); else network_enter() does it */
 	descriptor_write_file(AT_FDCWD, "/proc/sys/net/ipv4/ping_group_range", "1 1");
 	error = confine_raise_loopback(&unused);
-	if (!error)
-		error = addresses_forbid_groups();
 	if (error)
 		return error;
 	descriptors[SPACE_NAMESPACE] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (descriptors[SPACE_NAMESPACE] < 0)
 		return -errno;
 	descriptors[SPACE_ROUTES] = netlink_open(NETLINK_ROUTE, 0);
+	descriptors[SPACE_POLICIES] = netlink_open(NETLINK_XFRM, 0);
 	descriptors[SPACE_WATCH] = netlink_open(NETLINK_ROUTE, NETLINK_ROUTE_GROUPS);
 	descriptors[SPACE_DATAGRAMS] = listen_for_questions(AF_INET, SOCK_DGRAM);
 	descriptors[SPACE_STREAMS] = listen_for_questions(AF_INET, SOCK_STREAM);
 	for (int i = 0; i < SPACE_DATAGRAMS6; i++)
 		if (descriptors[i] < 0)
 			return descriptors[i];
+	error = addresses_forbid_groups(descriptors[SPACE_POLICIES]);
+	if (error)
+		return error;
 	descriptors[SPACE_DATAGRAMS6] = listen_for_questions(AF_INET6, SOCK_DGRAM);
 	descriptors[SPACE_STREAMS6] = listen_for_questions(AF_INET6, SOCK_STREAM);
 	return 0;

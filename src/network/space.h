@@ -6,8 +6,9 @@
 /* What a process that stays in the host's network has of it. */
 enum space_descriptor {
 	SPACE_NAMESPACE,
-	SPACE_ROUTES, /* netlink, to ask */
-	SPACE_WATCH,  /* netlink, hears of routes */
+	SPACE_ROUTES,	/* netlink, to ask */
+	SPACE_POLICIES, /* netlink */
+	SPACE_WATCH,	/* netlink, hears of routes */
 	/* where the relay is asked: port 53 of every address of the session's */
 	SPACE_DATAGRAMS,
 	SPACE_STREAMS,

@@ -64,9 +64,9 @@ def upload(host, port, mebibytes):
     """The checksum that the server answers, of what the source would send."""
     made = random.Random(SEED).randbytes(1 << 20)
     with connect(host, port) as server:
+        server.sendall(mebibytes.zfill(16).encode())
         for _ in range(int(mebibytes)):
             server.sendall(made)
-        server.shutdown(socket.SHUT_WR)
         return server.recv(100).decode()
 
 
@@ -113,9 +113,9 @@ def bound_to(made, how, host):
     elif how == "source":
         six = made.family == socket.AF_INET6
         made.bind(("fd77::2" if six else "10.77.0.2", 0))
-        if not six:
+        if not six and made.type == socket.SOCK_DGRAM:
             made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("10.77.0.2"))
-    elif how == "index":
+    elif how == "index" and made.type == socket.SOCK_DGRAM:
         index = socket.if_nametoindex("eth0")
         if made.family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
@@ -133,7 +133,7 @@ def reach_one(address, how, text):
             one.settimeout(3)
             one.connect("\0" + rest)
             one.sendall(text.encode())
-            return one.recv(100).decode()
+            return one.recv(100).decode(errors="replace")
     host, port = rest.rsplit(":", 1)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     stream = kind == "tcp"
@@ -146,7 +146,7 @@ def reach_one(address, how, text):
             one.sendall(text.encode())
         else:
             one.sendto(text.encode(), target)
-        return one.recv(100).decode()
+        return one.recv(100).decode(errors="replace")
 
 
 def reach(*attempts):

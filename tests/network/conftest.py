@@ -16,7 +16,7 @@ from work import Worker
 
 
 @pytest.fixture(scope="module")
-def net():
+def net(alice):  # pylint: disable=unused-argument  # the host copies /etc, where she has to be
     """The host and what is outside: lan.Lan."""
     with lan.Lan() as made:
         yield made

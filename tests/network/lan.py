@@ -19,8 +19,9 @@ SOURCES = {name: (HERE / f"{name}.py").read_text(encoding="utf-8") for name in (
 
 HOST, OUTSIDE = "10.77.0.2", "10.77.0.1"
 HOST6, OUTSIDE6 = "fd77::2", "fd77::1"
-# what the host has besides, in some tests
+# what the host has besides, in some tests, and what it gets later
 SECOND, SECOND6 = "10.78.0.5", "fd78::5"
+LATER, LATER6 = "10.79.0.5", "fd79::5"
 
 # what the answers of the name servers tell: who answered
 LAN_ANSWER, LOCAL_ANSWER = "198.51.100.1", "198.51.100.2"
@@ -135,15 +136,15 @@ class Lan:
                         f"ip -6 route {verb} default via {OUTSIDE6}")
 
     @contextlib.contextmanager
-    def second_addresses(self):
-        """The host has two more, on an interface of its own."""
-        self.at("host", "ip link add more0 type veth peer name more1; ip link set more0 up; "
-                        "ip link set more1 up")
+    def more_addresses(self, name, *addresses):
+        """The host has @addresses too, on an interface of their own."""
+        self.at("host", f"ip link add {name}0 type veth peer name {name}1; ip link set {name}0 up; "
+                        f"ip link set {name}1 up")
         try:
-            self.address(f"{SECOND}/24", f"{SECOND6}/64", device="more0")
+            self.address(*addresses, device=f"{name}0")
             yield
         finally:
-            self.at("host", "ip link del more0")
+            self.at("host", f"ip link del {name}0")
 
     def link_local(self):
         """The host's own link-local address."""

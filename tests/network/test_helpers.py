@@ -10,7 +10,7 @@ import pytest
 
 import attacker
 import machine
-from lan import HOST, OUTSIDE, client, said
+from lan import HOST, OUTSIDE, SECOND, client, said
 
 NAMES = {"privexec-net": "holder", "pasta": "pasta", "passt.avx2": "pasta", "pasta.avx2": "pasta",
          "privexec-names": "relay", "privexec-init": "init", "privexec-keeper": "keeper",
@@ -166,8 +166,8 @@ def test_one_that_dies_is_announced_once_and_the_session_goes_on(net, user, vict
 
 
 def test_without_the_holder_there_is_no_way_to_the_host_either(net, user):
-    attempts = [f"plain=tcp:{HOST}:8002", "plain=tcp:10.78.0.5:8002"]
-    with net.second_addresses(), net.peer("host", "listen", "tcp:0.0.0.0:8002") as server:
+    attempts = [f"plain=tcp:{HOST}:8002", f"plain=tcp:{SECOND}:8002"]
+    with net.more_addresses("more", f"{SECOND}/24"), net.peer("host", "listen", "tcp:0.0.0.0:8002") as server:
         with Live(net, user, ("hold", "reach", *attempts)) as live:
             kill(live.pids["holder"])
             live.session.expect("no way out any more")

@@ -8,7 +8,7 @@ import os
 import pytest
 
 import machine
-from lan import HOST, HOST6, SECOND, SECOND6, Process, client, said
+from lan import HOST, HOST6, LATER, LATER6, SECOND, SECOND6, client, said
 
 GROUP, GROUP6, ALL6 = "239.255.77.1", "ff05::77:1", "ff02::1"
 NAME = f"privexec-tests-reach-{os.getpid()}"
@@ -45,7 +45,8 @@ def tries(attempts):
 @pytest.fixture(name="crowded", scope="module")
 def _crowded(net):
     """The host with two more addresses, and listeners on everything."""
-    with net.second_addresses(), net.peer("host", "listen", *LISTENERS) as server:
+    with net.more_addresses("more", f"{SECOND}/24", f"{SECOND6}/64"), net.peer(
+            "host", "listen", *LISTENERS) as server:
         yield net, server
 
 
@@ -58,9 +59,8 @@ def heard(server, attempts):
 def test_nothing_of_the_host_is_reached(crowded, worker):
     net, server = crowded
     attempts = tries(attempts_at(net.link_local()))
-    inside = [attempt + " " * 0 for attempt in attempts]
-    results = said(net.session(worker, client("reach", *inside), timeout=80))
-    assert heard(server, inside) == set()
+    results = said(net.session(worker, client("reach", *attempts), timeout=80))
+    assert heard(server, attempts) == set()
     assert set(results.values()) & {"yes"} == set()
 
 
@@ -73,7 +73,7 @@ def test_with_the_host_s_network_the_same_attempts_reach_it(crowded, user):
     # an interface, or a source address, that the kernel does not take for a target is no way to it
     for target in ("tcp:127.0.0.1:8001", "udp:::1:8003", f"unix:{NAME}", f"tcp:{SECOND}:8002",
                    f"udp:{SECOND6}:8004", f"tcp:{net.link_local()}%eth0:8002", f"udp:{GROUP}:8005",
-                   f"udp:{GROUP6}%eth0:8006", f"udp:{ALL6}%eth0:8004", "tcp:0.0.0.0:8002"):
+                   f"udp:{ALL6}%eth0:8004", "tcp:0.0.0.0:8002"):
         assert f"plain={target}" in reached, f"the control does not reach {target}"
     for attempt in (f"source=udp:{GROUP}:8005", f"index=udp:{GROUP6}:8006",
                     f"device=udp:{GROUP}:8005", f"source=tcp:{HOST}:8002"):
@@ -83,19 +83,19 @@ def test_with_the_host_s_network_the_same_attempts_reach_it(crowded, user):
 def test_an_address_that_the_host_gets_later_is_not_reached_either(net, user):
     """Within a second: it takes the holder some milliseconds."""
     targets = [f"{how}={kind}:{host}:{port}" for how in ("plain", "device")
-               for host in (SECOND, SECOND6) for kind, port in (("tcp", 8012), ("udp", 8014))]
+               for host in (LATER, LATER6) for kind, port in (("tcp", 8012), ("udp", 8014))]
     listeners = ["tcp:0.0.0.0:8012", "tcp::::8012", "udp:0.0.0.0:8014", "udp::::8014"]
     with net.peer("host", "listen", *listeners) as server:
         with net.start(user, client("hold", "reach", *targets)) as session:
             session.say("")  # the addresses are nobody's yet
             session.expect("}", 60)
             for _ in range(3):
-                with net.second_addresses():
+                with net.more_addresses("later", f"{LATER}/24", f"{LATER6}/64"):
                     machine.wait_until(lambda: False, 1)
                     session.say("")
                     assert "yes" not in session.expect("}", 60)
             assert "heard" not in server.drain()
-            with net.second_addresses():
+            with net.more_addresses("later", f"{LATER}/24", f"{LATER6}/64"):
                 said(net.session(user, client("reach", *targets), network="host"))
                 assert server.drain().count("heard") >= 4, "a control"
             session.process.stdin.close()
@@ -196,7 +196,7 @@ def test_the_session_cannot_change_its_network(net, worker):
         done; true"""
     done = net.session(worker, ["bash", "-c", script])
     assert (done.returncode, done.stdout) == (0, "")
-    assert Process  # the same commands work where the network is one's own
+    # a control: the same commands work where the network is one's own
     own = machine.run(["unshare", "--net", "bash", "-c", "ip link set lo up && "
                        "ip route add unreachable 10.0.0.1 && ip route del unreachable 10.0.0.1 && "
                        "ip xfrm policy flush"])
