@@ -60,6 +60,7 @@ bench:
 	@$(MAKE) -s all
 	@bench/run
 	@bench/stores
+	@bench/network
 
 soak:
 	@tools/install-dependencies build run check

@@ -5,8 +5,8 @@
  * Outside, in the keeper: streams, memory budget, sweeper, state, cgroup, swap, the private network
  * (which gets ready beside what follows), store, then process 1 is cloned into new namespaces, and
  * the ids of the last one are mapped. Inside, in that process: private mounts, the private network,
- * view, the last namespaces (which were made while the keeper planned), and every privilege dropped;
- * then it is init.
+ * view, the last namespaces (which were made while the keeper planned), and every privilege
+ * dropped; then it is init.
  *
  * A step that fails returns its error and the process exits: what exists by then is either held by
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
@@ -421,8 +421,8 @@ static void move_to_cgroup(const struct session *session, pid_t pid)
 			    strerror(-error));
 }
 
-/* A child in the session's cgroup and in new @namespaces, with a channel to it of which each has its
- * end in *@ret_channel. As process_clone(). */
+/* A child in the session's cgroup and in new @namespaces, with a channel to it of which each has
+ * its end in *@ret_channel. As process_clone(). */
 static pid_t clone_into(const struct session *session, uint64_t namespaces, int *ret_channel,
 			int *ret_pidfd)
 {
@@ -448,8 +448,8 @@ static pid_t clone_into(const struct session *session, uint64_t namespaces, int 
 static int start_network(struct session *session, struct problem *problem)
 {
 	struct network *network = &session->network;
-	pid_t holder = clone_into(session, network_clone_flags, &network->channel,
-				  &network->holder);
+	pid_t holder =
+		clone_into(session, network_clone_flags, &network->channel, &network->holder);
 	int error;
 
 	if (holder == 0)
@@ -515,8 +515,7 @@ static int make_outside(struct session *session, struct problem *problem)
 static int clone_init(struct session *session, struct problem *problem)
 {
 	const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-	pid_t child = clone_into(session, namespaces, &session->init_channel,
-				 &session->init_pidfd);
+	pid_t child = clone_into(session, namespaces, &session->init_channel, &session->init_pidfd);
 
 	if (child == 0)
 		inside(session);

@@ -127,8 +127,8 @@ static bool take_note(const struct session *session, int32_t *status)
 	return length > 0;
 }
 
-/* A helper that ends takes with it what it gave, and the session goes on. Returns false when there is
- * nobody left to say more. */
+/* A helper that ends takes with it what it gave, and the session goes on. Returns false when there
+ * is nobody left to say more. */
 static bool hear_network(const struct session *session)
 {
 	char text[NETWORK_TEXT_MAX + 1];

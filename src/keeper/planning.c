@@ -84,8 +84,8 @@ static int begin_namespaces(struct session *session, struct problem *problem)
 	int error;
 
 	authority_as_root(&session->authority);
-	error = namespaces_begin(said_network(session) == NETWORK_NONE,
-				 &session->namespaces, problem);
+	error = namespaces_begin(said_network(session) == NETWORK_NONE, &session->namespaces,
+				 problem);
 	authority_as_user(&session->authority);
 	return error;
 }

@@ -23,9 +23,8 @@
 #define LOCK_WAIT_MILLISECONDS 10000
 
 /* Every file that a session's directory may hold. */
-static const char *const files[] = {
-	"promise", "cgroup", "ended", "held", "mapper", "state.json", "keeper"
-};
+static const char *const files[] = { "promise", "cgroup",     "ended", "held",
+				     "mapper",	"state.json", "keeper" };
 
 /* Opens directory @name, which must be root's alone; makes it if missing. */
 static int open_directory(int parent, const char *name, mode_t mode)

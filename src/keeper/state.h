@@ -69,8 +69,8 @@ int state_listen(const struct state *state, struct problem *problem);
 void state_remove(int user_directory, const char *id);
 
 /*
- * The session of the locked @directory has ended, and only what helped it is still to be cleared away:
- * it counts no more, and no tool shows it.
+ * The session of the locked @directory has ended, and only what helped it is still to be cleared
+ * away: it counts no more, and no tool shows it.
  */
 void state_end(int directory);
 

@@ -96,10 +96,10 @@ static int rule_out(int routes, const struct address *address, bool there)
 }
 
 /*
- * Routes alone would not do. For a socket that is bound to an interface, IPv4 takes what no route leads
- * to for a neighbour, so it needs a policy besides (which does not count on loopback, where the address
- * may be the session's own too). IPv6 passes over routes that lead nowhere for such sockets, as for
- * all link-local addresses, but not over rules.
+ * Routes alone would not do. For a socket that is bound to an interface, IPv4 takes what no route
+ * leads to for a neighbour, so it needs a policy besides (which does not count on loopback, where
+ * the address may be the session's own too). IPv6 passes over routes that lead nowhere for such
+ * sockets, as for all link-local addresses, but not over rules.
  */
 static int block(const struct addresses *addresses, const struct address *address, bool blocked)
 {
@@ -114,8 +114,8 @@ static int block(const struct addresses *addresses, const struct address *addres
 }
 
 /*
- * By policies: a socket that names its source address or interface has no route looked up for these.
- * Neighbour discovery of IPv6 is multicast too, so there programs' packets alone.
+ * By policies: a socket that names its source address or interface has no route looked up for
+ * these. Neighbour discovery of IPv6 is multicast too, so there programs' packets alone.
  */
 int addresses_forbid_groups(int policies)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The host's own addresses: pasta would carry a packet for one of them to whatever listens there.
- * So the session's network has no way to them, nor to any group of machines (multicast), among which
- * the host is one.
+ * So the session's network has no way to them, nor to any group of machines (multicast), among
+ * which the host is one.
  */
 #ifndef PRIVEXEC_NETWORK_ADDRESSES_H
 #define PRIVEXEC_NETWORK_ADDRESSES_H
@@ -43,8 +43,8 @@ int addresses_refresh(struct addresses *addresses);
 #define ADDRESSES_IPV6 2U
 
 /*
- * Takes in what @watch, a netlink socket that hears routes, has. Returns of which families there are
- * new default routes; *@ret_changed: an address came or went, so refresh.
+ * Takes in what @watch, a netlink socket that hears routes, has. Returns of which families there
+ * are new default routes; *@ret_changed: an address came or went, so refresh.
  */
 unsigned addresses_hear(int watch, bool *ret_changed);
 

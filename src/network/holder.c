@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The holder: process 1 of the helpers. It stays in the host's network, which it watches, and reaches
- * the session's by descriptors. What it does on the host any process of the user could do; what it
- * may do besides counts for the session's network alone.
+ * The holder: process 1 of the helpers. It stays in the host's network, which it watches, and
+ * reaches the session's by descriptors. What it does on the host any process of the user could do;
+ * what it may do besides counts for the session's network alone.
  *
  * Whatever goes wrong here costs the session its way out, and never opens one to this machine: when
  * the host's addresses cannot be blocked this process ends, and pasta with it.
@@ -78,8 +78,8 @@ static void settle(struct holder *holder)
 		_exit(1);
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		failed = "cannot take its ids";
-	/* after the last change of credentials, which clears it. What still is sent of a keeper that
-	 * has died meanwhile ends at its channel */
+	/* after the last change of credentials, which clears it. What still is sent of a keeper
+	 * that has died meanwhile ends at its channel */
 	else if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 		 prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		failed = "cannot settle";
@@ -112,7 +112,8 @@ static void begin(struct holder *holder)
 	if (channel_send(holder->channel, (char[]){ NETWORK_NAMESPACE }, 1,
 			 &holder->space[SPACE_NAMESPACE], 1))
 		_exit(1);
-	/* pasta needs the others, and under no_new_privs would have no more than are permitted here */
+	/* pasta needs the others, and under no_new_privs would have no more than are permitted here
+	 */
 	error = capability_get(&effective, &permitted);
 	if (!error)
 		error = capability_set(CAPABILITY_BIT(CAP_NET_ADMIN), permitted);

@@ -23,7 +23,8 @@ struct netlink_request {
  * descriptor or a negative errno. */
 int netlink_open(int protocol, uint32_t groups);
 
-/* Begins a request of @type with @flags (NLM_F_*; NLM_F_REQUEST is added) and its fixed part @body. */
+/* Begins a request of @type with @flags (NLM_F_*; NLM_F_REQUEST is added) and its fixed part @body.
+ */
 void netlink_begin(struct netlink_request *request, uint16_t type, uint16_t flags, const void *body,
 		   size_t size);
 
@@ -34,8 +35,9 @@ void netlink_add(struct netlink_request *request, uint16_t type, const void *val
 int netlink_ask(int socket, struct netlink_request *request);
 
 /*
- * Sends a dump request and calls @take with each message of the answer. Returns 0, the first negative
- * value that @take returned, or a negative errno (-EAGAIN: what was dumped changed meanwhile).
+ * Sends a dump request and calls @take with each message of the answer. Returns 0, the first
+ * negative value that @take returned, or a negative errno (-EAGAIN: what was dumped changed
+ * meanwhile).
  */
 int netlink_dump(int socket, struct netlink_request *request,
 		 int (*take)(const struct nlmsghdr *message, void *context), void *context);

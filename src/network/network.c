@@ -21,9 +21,10 @@
 #define NAMESPACE_MILLISECONDS 5000
 
 /*
- * pasta's group in root's sessions, as unused as AUTHORITY_SHIFTED, but low enough to be among those
- * that may ping: 2147483647 is the highest which can be said in ping_group_range. The session's own
- * group is AUTHORITY_SHIFTED. It cannot be said on the host, but is, as group 1, where it is mapped.
+ * pasta's group in root's sessions, as unused as AUTHORITY_SHIFTED, but low enough to be among
+ * those that may ping: 2147483647 is the highest which can be said in ping_group_range. The
+ * session's own group is AUTHORITY_SHIFTED. It cannot be said on the host, but is, as group 1,
+ * where it is mapped.
  */
 #define PASTA_GROUP 2147418112U
 
@@ -42,7 +43,8 @@ int network_start(const struct network *network, pid_t pid, const struct authori
 
 	snprintf(users, sizeof(users), "0 %u 1\n", root ? AUTHORITY_SHIFTED : authority->uid);
 	if (root)
-		snprintf(groups, sizeof(groups), "0 %u 1\n1 %u 1\n", PASTA_GROUP, AUTHORITY_SHIFTED);
+		snprintf(groups, sizeof(groups), "0 %u 1\n1 %u 1\n", PASTA_GROUP,
+			 AUTHORITY_SHIFTED);
 	else
 		snprintf(groups, sizeof(groups), "0 %u 1\n", authority->gid);
 	error = idmap_write(pid, users, groups, problem);
@@ -92,8 +94,7 @@ int network_hear(const struct network *network, int milliseconds,
 		 char ret_text[NETWORK_TEXT_MAX + 1])
 {
 	char packet[1 + NETWORK_TEXT_MAX];
-	ssize_t length =
-		receive(network->channel, milliseconds, packet, sizeof(packet), NULL);
+	ssize_t length = receive(network->channel, milliseconds, packet, sizeof(packet), NULL);
 
 	ret_text[0] = '\0';
 	if (length == -ETIMEDOUT)

@@ -19,25 +19,37 @@
 
 /*
  * In the foreground and quiet, so that it ends with its process group's first; the interface is
- * configured by it as the host's; no port of either side is forwarded, and the address of the gateway
- * stays the gateway's (else it would stand for the host). Descriptor 0 is the namespace, 1 takes the
- * line by which it says that it is ready, 2 what it has to complain of until then. Later it must not
- * write anywhere: not to the system's log either.
+ * configured by it as the host's; no port of either side is forwarded, and the address of the
+ * gateway stays the gateway's (else it would stand for the host). Descriptor 0 is the namespace, 1
+ * takes the line by which it says that it is ready, 2 what it has to complain of until then. Later
+ * it must not write anywhere: not to the system's log either.
  */
 static char *const arguments[] = {
-	PASTA_NAME,	    "-f", "-q",
-	"--config-net",	    "-t", "none",
-	"-u",		    "none",
-	"-T",		    "none",
-	"-U",		    "none",
-	"--no-map-gw",	    "--netns",
-	"/proc/self/fd/0",  "--no-netns-quit",
-	"-P",		    "/proc/self/fd/1",
-	"-l",		    "/dev/null",
+	PASTA_NAME,
+	"-f",
+	"-q",
+	"--config-net",
+	"-t",
+	"none",
+	"-u",
+	"none",
+	"-T",
+	"none",
+	"-U",
+	"none",
+	"--no-map-gw",
+	"--netns",
+	"/proc/self/fd/0",
+	"--no-netns-quit",
+	"-P",
+	"/proc/self/fd/1",
+	"-l",
+	"/dev/null",
 	NULL,
 };
 
-/* Like descriptor_open_trusted() for "/", "/usr" and so on: nobody but root can put a file there. */
+/* Like descriptor_open_trusted() for "/", "/usr" and so on: nobody but root can put a file there.
+ */
 static int open_directory(void)
 {
 	static const char *const names[] = { PASTA_DIRECTORY };
@@ -58,13 +70,13 @@ int pasta_find(struct problem *problem)
 	struct stat status;
 
 	if (directory < 0)
-		return problem_set(problem, -directory,
-				   "pasta cannot be trusted; /usr/bin must be root's and writable by "
-				   "nobody else");
+		return problem_set(
+			problem, -directory,
+			"pasta cannot be trusted; /usr/bin must be root's and writable by "
+			"nobody else");
 	/* Debian has a link there, which only root can have put there */
 	if (fstatat(directory, PASTA_NAME, &status, 0) < 0)
-		return problem_set(problem, errno,
-				   "pasta is not installed; apt install passt");
+		return problem_set(problem, errno, "pasta is not installed; apt install passt");
 	if (!S_ISREG(status.st_mode) || status.st_uid != 0 ||
 	    (status.st_mode & (S_IWGRP | S_IWOTH)) || !(status.st_mode & S_IXOTH))
 		return problem_set(problem, EPERM,
@@ -84,8 +96,8 @@ static void reset_signals(void)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 
-/* On such processors pasta would execute the other build of itself that lies beside it: a millisecond
- * that is better spared. */
+/* On such processors pasta would execute the other build of itself that lies beside it: a
+ * millisecond that is better spared. */
 static bool has_avx2(void)
 {
 #ifdef __x86_64__

@@ -12,18 +12,18 @@
 int pasta_find(struct problem *problem);
 
 struct pasta {
-	int words;	 /* what it prints, not blocking; ends when pasta does; -1: it does not run */
-	bool ready;	 /* its interface is set up, its sockets are there */
-	char line[128];	 /* what it is saying */
+	int words;  /* what it prints, not blocking; ends when pasta does; -1: it does not run */
+	bool ready; /* its interface is set up, its sockets are there */
+	char line[128]; /* what it is saying */
 	size_t length;
-	char last[128];	 /* its last line in words, cleaned; or empty */
+	char last[128]; /* its last line in words, cleaned; or empty */
 };
 
 #define PASTA_NONE ((struct pasta){ .words = -1 })
 
 /*
- * Starts pasta for the network namespace @namespace, as root of the calling process's user namespace.
- * Its end is an end of file on pasta->words. 0 or a negative errno.
+ * Starts pasta for the network namespace @namespace, as root of the calling process's user
+ * namespace. Its end is an end of file on pasta->words. 0 or a negative errno.
  */
 int pasta_start(int namespace, struct pasta *pasta);
 

@@ -14,7 +14,8 @@
 #define QUESTIONS_AT_ONCE 32
 #define DATAGRAM_MAX 65535
 
-/* Of the header of a question: the byte with the bit "this is an answer", the one with the result. */
+/* Of the header of a question: the byte with the bit "this is an answer", the one with the result.
+ */
 #define FLAGS_AT 2
 #define RESULT_AT 3
 #define HEADER_SIZE 12
@@ -159,7 +160,8 @@ static struct question *find_question(struct relayed *relayed, const struct sock
 	for (size_t i = 0; i < QUESTIONS_MAX; i++) {
 		struct question *question = &relayed->questions[i];
 
-		if (question->server >= 0 && memcmp(&question->client, client, sizeof(*client)) == 0 &&
+		if (question->server >= 0 &&
+		    memcmp(&question->client, client, sizeof(*client)) == 0 &&
 		    memcmp(&question->asked, asked, sizeof(*asked)) == 0)
 			return question;
 		if (best->server >= 0 &&
@@ -177,8 +179,7 @@ static void connect_question(struct relayed *relayed, struct question *question)
 
 	if (!name_servers_have(&relayed->servers, &question->asked))
 		return;
-	question->server =
-		socket(server.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	question->server = socket(server.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (question->server >= 0 &&
 	    connect(question->server, (struct sockaddr *)&server, length) < 0)
 		descriptor_close(&question->server);
@@ -259,9 +260,8 @@ static bool connect_stream(struct relayed *relayed, struct stream *stream)
 
 	if (getsockname(stream->halves[0].socket, (struct sockaddr *)&here, &length) < 0)
 		return false;
-	asked = here.ss_family == AF_INET
-			? from_ipv4(((struct sockaddr_in *)&here)->sin_addr)
-			: ((struct sockaddr_in6 *)&here)->sin6_addr;
+	asked = here.ss_family == AF_INET ? from_ipv4(((struct sockaddr_in *)&here)->sin_addr)
+					  : ((struct sockaddr_in6 *)&here)->sin6_addr;
 	if (!name_servers_have(&relayed->servers, &asked))
 		return false;
 	length = relayed_server(&asked, &server);

@@ -57,7 +57,8 @@ static bool is_same(const struct stat *one, const struct stat *two)
 
 static void look(struct name_servers *servers)
 {
-	_cleanup_close_ int file = open(RESOLVER_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	_cleanup_close_ int file =
+		open(RESOLVER_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat status = { 0 };
 	char text[16384];
 	ssize_t length = 0;

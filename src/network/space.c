@@ -21,8 +21,8 @@
 static void settle_ipv6(void)
 {
 	static const char *const settings[] = { "accept_dad", "accept_ra", "autoconf" };
-	_cleanup_close_ int directory = open("/proc/sys/net/ipv6/conf/default",
-					     O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int directory =
+		open("/proc/sys/net/ipv6/conf/default", O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	for (size_t i = 0; directory >= 0 && i < sizeof(settings) / sizeof(*settings); i++)
 		descriptor_write_file(directory, settings[i], "0");

@@ -19,8 +19,8 @@ enum space_descriptor {
 
 /*
  * Makes the namespace, with its loopback up and nothing else in it, in a child, so that the caller
- * stays where it is. To be called with all capabilities in its user namespace. 0 or a negative errno;
- * the IPv6 listeners are -1 where the kernel has no IPv6.
+ * stays where it is. To be called with all capabilities in its user namespace. 0 or a negative
+ * errno; the IPv6 listeners are -1 where the kernel has no IPv6.
  */
 int space_make(int ret_descriptors[SPACE_DESCRIPTORS]);
 

@@ -31,7 +31,7 @@ static const struct {
 	{ REQUIRE_NO_SWAP, PROBE_WORDS, NULL }, /* no session starts without: swap_assure() */
 	{ REQUIRE_ENCRYPTED_SWAP, PROBE_WORDS,
 	  "this version does not encrypt swap; require no-swap instead" },
-	{ REQUIRE_CLOSED, PROBE_WORDS, NULL }, /* choose_requirements() */
+	{ REQUIRE_CLOSED, PROBE_WORDS, NULL },		/* choose_requirements() */
 	{ REQUIRE_PRIVATE_NETWORK, PROBE_WORDS, NULL }, /* choose_requirements() */
 	{ REQUIRE_LABELS, PROBE_WORDS, "this version loads no labels; leave it out" },
 	{ REQUIRE_NO_HIBERNATION, PROBE_NO_HIBERNATION, NULL },
@@ -183,7 +183,8 @@ static const char *why_no_private_network(const struct planning *planning)
 	if (planning->facts->authority == AUTHORITY_USER_NAMESPACE)
 		return "not without privilege; install privexec";
 	if (!planning->facts->user_namespaces)
-		return "user namespaces are switched off; see user.max_user_namespaces in sysctl(8)";
+		return "user namespaces are switched off; see user.max_user_namespaces in "
+		       "sysctl(8)";
 	return why_not(planning, PROBE_NETWORK);
 }
 
@@ -261,10 +262,10 @@ static int choose_requirements(const struct planning *planning)
 				   "a requirement is not known to this version; leave it out");
 	/* none at all is the session's own as well */
 	if ((plan->require & REQUIRE_PRIVATE_NETWORK) && plan->network == NETWORK_HOST)
-		return refuse_requirement(
-			planning, REQUIRE_PRIVATE_NETWORK,
-			plan->network_reason[0] ? plan->network_reason
-						: "the network is the host's; use --net=private");
+		return refuse_requirement(planning, REQUIRE_PRIVATE_NETWORK,
+					  plan->network_reason[0]
+						  ? plan->network_reason
+						  : "the network is the host's; use --net=private");
 	if (!(plan->require & REQUIRE_CLOSED))
 		return 0;
 	if (plan->authority == AUTHORITY_USER_NAMESPACE)

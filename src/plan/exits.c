@@ -81,9 +81,10 @@ int exits_name(const struct planning *planning)
 			"the host's, unguarded: other machines, the name service, loopback and "
 			"abstract sockets of this one");
 	if (r == 0 && planning->plan->network == NETWORK_PRIVATE)
-		r = add_exit(planning, "network",
-			     "the session's own: other machines are reached through pasta, this one "
-			     "is not");
+		r = add_exit(
+			planning, "network",
+			"the session's own: other machines are reached through pasta, this one "
+			"is not");
 	if (r == 0 && planning->plan->network == NETWORK_PRIVATE)
 		r = add_exit(planning, "name service",
 			     "a name server on this machine, where resolv.conf names it, is asked "
