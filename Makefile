@@ -2,7 +2,7 @@
 # The front door, over Meson. On a fresh Debian 12 it needs make and apt, and asks nothing.
 #
 #   make                      build build/privexec and build/privexec-keeper
-#   make run [CMD='...']      install what the build needs, build, run CMD (else a shell) privately
+#   make run [CMD='...']      install what is needed, build, run CMD (else a shell) privately
 #   make check                install what the tests need, build, run every test
 #   make vm-check             run the suites on Debian's own kernels, in virtual machines
 #   make vm-shell [KERNEL=6.12]        a shell in such a machine
@@ -27,21 +27,21 @@ $(BUILD)/build.ninja:
 	@meson setup $(places) $(BUILD) >/dev/null || meson setup $(places) $(BUILD)
 
 run:
-	@tools/install-dependencies build
+	@tools/install-dependencies build run
 	@$(MAKE) -s all >/dev/null || $(MAKE) -s all
 	@unset MAKEFLAGS MFLAGS MAKELEVEL MAKE_TERMOUT MAKE_TERMERR; \
 	if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
 
 check:
-	@tools/install-dependencies build check vm lint
+	@tools/install-dependencies build run check vm lint
 	@tests/run
 
 vm-check:
-	@tools/install-dependencies build check vm
+	@tools/install-dependencies build run check vm
 	@tests/vm/vm check
 
 vm-shell:
-	@tools/install-dependencies build check vm
+	@tools/install-dependencies build run check vm
 	@tests/vm/vm shell --kernel '$(KERNEL)'
 
 # Not `meson configure`: it leaves `meson introspect` with the old prefix, and takes sysconfdir back.
@@ -56,15 +56,16 @@ uninstall: $(BUILD)/build.ninja
 	@DESTDIR='$(DESTDIR)' tools/uninstall $(BUILD)
 
 bench:
-	@tools/install-dependencies build bench
+	@tools/install-dependencies build run bench
 	@$(MAKE) -s all
 	@ninja -C $(BUILD) bench/rounds >/dev/null
 	@bench/run
 	@bench/confinement
 	@bench/stores
+	@bench/network
 
 soak:
-	@tools/install-dependencies build check vm
+	@tools/install-dependencies build run check vm
 	@$(MAKE) -s all
 	@tests/long $(MINUTES)
 

@@ -2,10 +2,11 @@
 /*
  * The order in which a session is made. No other file knows it.
  *
- * Outside, in the keeper: streams, memory budget, sweeper, state, store, cgroup, swap, then
- * process 1 is cloned into new namespaces, and the ids of the last one are mapped. Inside, in that
- * process: private mounts, view, the last namespaces (which were made while the keeper planned),
- * every privilege dropped, and system calls filtered; then it is init.
+ * Outside, in the keeper: streams, memory budget, sweeper, state, cgroup, swap, the private network
+ * (which gets ready beside what follows), store, then process 1 is cloned into new namespaces, and
+ * the ids of the last one are mapped. Inside, in that process: private mounts, the private network,
+ * view, the last namespaces (which were made while the keeper planned), every privilege dropped,
+ * and system calls filtered; then it is init.
  *
  * A step that fails returns its error and the process exits: what exists by then is either held by
  * descriptors alone or known to the sweeper, which is there before anything that has a name.
@@ -26,13 +27,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/process.h"
 #include "confine/calls.h"
 #include "confine/confine.h"
 #include "confine/scopes.h"
 #include "control/channel.h"
 #include "exits/streams.h"
 #include "init/init.h"
-#include "keeper/process.h"
 #include "keeper/session.h"
 #include "store/budget.h"
 #include "store/end.h"
@@ -41,6 +42,9 @@
 
 /* How long the inside may take; a lower file system that hangs after the survey ends here. */
 #define INSIDE_MILLISECONDS 10000
+
+/* How long a private network may take to be there; the session then starts without. */
+#define NETWORK_MILLISECONDS 5000
 
 /* Times sessions_per_user: how many dead sessions of a user's may be held before he is refused. */
 #define HELD_SHARE 4
@@ -80,6 +84,19 @@ static int inside_private_mounts(struct problem *problem)
 		return problem_set(problem, errno, "cannot make a cgroup namespace: %s",
 				   strerror(errno));
 	return 0;
+}
+
+/* Before the view is made: what /sys shows is the network of whoever mounts it. */
+static int inside_network(struct session *session, struct problem *problem)
+{
+	int error;
+
+	if (session->plan.network != NETWORK_PRIVATE)
+		return 0;
+	error = network_enter(&session->network, session->authority.uid,
+			      session->plan.closing == CLOSING_SHIFTED, problem);
+	descriptor_close(&session->network.channel);
+	return error;
 }
 
 static int inside_view(struct session *session, struct problem *problem)
@@ -194,7 +211,7 @@ static void fill_context(const struct session *session, int resolver, struct ini
  * the store and the last namespaces. */
 static int inside_keep_descriptors(const struct session *session, struct problem *problem)
 {
-	int keep[REQUEST_STREAMS + 5];
+	int keep[REQUEST_STREAMS + 6];
 	size_t count = REQUEST_STREAMS;
 	int error;
 
@@ -204,6 +221,7 @@ static int inside_keep_descriptors(const struct session *session, struct problem
 	keep[count++] = session->store.directory;
 	keep[count++] = session->namespaces.user;
 	keep[count++] = session->namespaces.network;
+	keep[count++] = session->network.channel;
 	error = descriptors_keep_only(keep, count);
 	if (error)
 		return problem_set(problem, -error, "cannot close descriptors: %s",
@@ -223,6 +241,8 @@ static _Noreturn void inside(struct session *session)
 	if (!error) {
 		authority_as_root(&session->authority);
 		error = inside_private_mounts(&problem);
+		if (!error)
+			error = inside_network(session, &problem);
 		authority_as_user(&session->authority);
 	}
 	if (!error)
@@ -395,6 +415,62 @@ static int make_cgroup(struct session *session, struct problem *problem)
 	return 0;
 }
 
+/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file.
+ */
+static void move_to_cgroup(const struct session *session, pid_t pid)
+{
+	char text[16];
+	int error;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	error = descriptor_write_file(session->cgroup.directory, "cgroup.procs", text);
+	if (error)
+		session_say(session, MESSAGE_DEBUG, "cannot be moved there either: %s",
+			    strerror(-error));
+}
+
+/* A child in the session's cgroup and in new @namespaces, with a channel to it of which each has
+ * its end in *@ret_channel. As process_clone(). */
+static pid_t clone_into(const struct session *session, uint64_t namespaces, int *ret_channel,
+			int *ret_pidfd)
+{
+	int ends[2], error = channel_pair(ends);
+	pid_t child;
+
+	if (error)
+		return error;
+	child = process_clone(namespaces, session->cgroup.directory, ret_pidfd);
+	if (child < 0 && session->cgroup.directory >= 0) {
+		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
+			    strerror(-child));
+		child = process_clone(namespaces, -1, ret_pidfd);
+		if (child > 0)
+			move_to_cgroup(session, child);
+	}
+	*ret_channel = child == 0 ? ends[1] : ends[0];
+	if (child != 0)
+		close(ends[1]);
+	return child;
+}
+
+static int start_network(struct session *session, struct problem *problem)
+{
+	struct network *network = &session->network;
+	pid_t holder =
+		clone_into(session, network_clone_flags, &network->channel, &network->holder);
+	int error;
+
+	if (holder == 0)
+		network_hold(network->channel);
+	if (holder < 0)
+		return problem_set(problem, -holder,
+				   "cannot start the private network: %s; too many processes?",
+				   strerror(-holder));
+	session_say(session, MESSAGE_DEBUG, "private network: held by process %d", holder);
+	error = sweeper_give(&session->sweeper, SWEEPER_NETWORK, &network->holder, 1, problem);
+	return error ? error : network_start(network, holder, &session->authority, problem);
+}
+
 /* All that has a name outside of this process. */
 static int make_outside(struct session *session, struct problem *problem)
 {
@@ -428,13 +504,15 @@ static int make_outside(struct session *session, struct problem *problem)
 			"ends",
 			count.held);
 	if (!error)
-		error = make_store(session, problem);
-	if (!error)
 		error = make_cgroup(session, problem);
 	if (!error)
 		error = swap_assure(session->cgroup.directory, &session->swap, problem);
 	if (!error)
 		session_say(session, MESSAGE_DEBUG, "swap: %s", session->swap.word);
+	if (!error && session->plan.network == NETWORK_PRIVATE)
+		error = start_network(session, problem);
+	if (!error)
+		error = make_store(session, problem);
 	if (!error) {
 		session->listener = state_listen(&session->state, problem);
 		error = session->listener < 0 ? session->listener : 0;
@@ -442,41 +520,13 @@ static int make_outside(struct session *session, struct problem *problem)
 	return error;
 }
 
-/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file.
- */
-static void move_to_cgroup(const struct session *session, pid_t pid)
-{
-	char text[16];
-	int error;
-
-	snprintf(text, sizeof(text), "%d", pid);
-	error = descriptor_write_file(session->cgroup.directory, "cgroup.procs", text);
-	if (error)
-		session_say(session, MESSAGE_DEBUG, "cannot be moved there either: %s",
-			    strerror(-error));
-}
-
 static int clone_init(struct session *session, struct problem *problem)
 {
 	const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-	int ends[2], error = channel_pair(ends);
-	pid_t child;
+	pid_t child = clone_into(session, namespaces, &session->init_channel, &session->init_pidfd);
 
-	if (error)
-		return problem_set(problem, -error, "cannot make init's channel: %s",
-				   strerror(-error));
-	child = process_clone(namespaces, session->cgroup.directory, &session->init_pidfd);
-	if (child < 0 && session->cgroup.directory >= 0) {
-		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
-			    strerror(-child));
-		child = process_clone(namespaces, -1, &session->init_pidfd);
-		if (child > 0)
-			move_to_cgroup(session, child);
-	}
-	session->init_channel = child == 0 ? ends[1] : ends[0];
 	if (child == 0)
 		inside(session);
-	close(ends[1]);
 	if (child < 0)
 		return problem_set(problem, -child,
 				   "cannot start the session's first process: %s; "
@@ -553,6 +603,37 @@ static int give_streams(struct session *session, struct problem *problem)
 	return 0;
 }
 
+/* The command starts when it has a network, or when it is known to have none. */
+static void await_network(struct session *session)
+{
+	char text[NETWORK_TEXT_MAX + 1], *words = session->plan.network_words;
+	size_t size = sizeof(session->plan.network_words);
+
+	if (session->plan.network != NETWORK_PRIVATE)
+		return;
+	switch (network_hear(&session->network, NETWORK_MILLISECONDS, text)) {
+	case NETWORK_UP:
+		break;
+	case NETWORK_OFFLINE:
+		snprintf(words, size, "private (this machine has none now)");
+		break;
+	case NETWORK_FAILED:
+		snprintf(words, size, "private (no way out)");
+		session_say(session, MESSAGE_WARNING, "the private network has no way out: %s",
+			    text);
+		break;
+	case -ETIMEDOUT:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network is not there yet; the session starts without");
+		break;
+	default:
+		snprintf(words, size, "private (no way out)");
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out: its first process ended");
+		descriptor_close(&session->network.channel);
+	}
+}
+
 int session_await(struct session *session, struct problem *problem)
 {
 	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
@@ -567,6 +648,7 @@ int session_await(struct session *session, struct problem *problem)
 	if (error)
 		return error;
 	session_say(session, MESSAGE_DEBUG, "closed and confined");
+	await_network(session);
 	/* what the view itself takes is not the session's doing */
 	return store_usage(&session->store, &session->store.bytes_empty,
 			   &session->store.files_empty);

@@ -16,11 +16,11 @@
 #include "base/clock.h"
 #include "base/descriptor.h"
 #include "base/descriptors.h"
+#include "base/process.h"
 #include "confine/capability.h"
 #include "control/channel.h"
 #include "init/init.h"
 #include "keeper/filter.h"
-#include "keeper/process.h"
 #include "keeper/session.h"
 
 /* init has two seconds of its own for what is left when the front is gone (init/state.h) */
@@ -40,8 +40,16 @@ struct keeper_status {
 	uint64_t bytes, files, size;
 };
 
-enum watched { WATCH_FRONT, WATCH_INIT, WATCH_NOTES, WATCH_SWEEPER, WATCH_SWAP, WATCH_LISTENER };
-#define WATCHED 6
+enum watched {
+	WATCH_FRONT,
+	WATCH_INIT,
+	WATCH_NOTES,
+	WATCH_SWEEPER,
+	WATCH_SWAP,
+	WATCH_LISTENER,
+	WATCH_NETWORK,
+	WATCHED,
+};
 
 int session_confine(const struct session *session, struct problem *problem)
 {
@@ -51,6 +59,8 @@ int session_confine(const struct session *session, struct problem *problem)
 			     session->init_channel,
 			     session->sweeper.pidfd,
 			     session->sweeper.channel,
+			     session->network.holder,
+			     session->network.channel,
 			     session->swap.watch,
 			     session->listener,
 			     session->cgroup.kill,
@@ -117,6 +127,36 @@ static bool take_note(const struct session *session, int32_t *status)
 	return length > 0;
 }
 
+/* A helper that ends takes with it what it gave, and the session goes on. Returns false when there
+ * is nobody left to say more. */
+static bool hear_network(const struct session *session)
+{
+	char text[NETWORK_TEXT_MAX + 1];
+
+	switch (network_hear(&session->network, 0, text)) {
+	case NETWORK_UP: /* later than the session waited for it */
+		break;
+	case NETWORK_OFFLINE:
+		break;
+	case NETWORK_FAILED:
+	case NETWORK_ENDED:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out any more: %s", text);
+		break;
+	case NETWORK_NAMELESS:
+		session_say(session, MESSAGE_WARNING,
+			    "the relay of the name service ended: names that a server on this "
+			    "machine knows are not found any more");
+		break;
+	default:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out any more: its first process was "
+			    "ended");
+		return false;
+	}
+	return true;
+}
+
 static void set_cause(struct message_ended *ended, const char *cause)
 {
 	ended->status = 125;
@@ -155,6 +195,8 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 			  "swap was switched on, and nothing could keep the session from it");
 		return true;
 	}
+	if (watch[WATCH_NETWORK].revents && !hear_network(session))
+		watch[WATCH_NETWORK].fd = -1;
 	if (watch[WATCH_LISTENER].revents && answer(session)) {
 		set_cause(ended, "somebody of the same user or root asked for it");
 		return true;
@@ -185,6 +227,7 @@ static void keep(struct session *session, struct message_ended *ended)
 		[WATCH_SWEEPER] = { .fd = session->sweeper.pidfd, .events = POLLIN },
 		[WATCH_SWAP] = { .fd = session->swap.watch, .events = POLLPRI },
 		[WATCH_LISTENER] = { .fd = session->listener, .events = POLLIN },
+		[WATCH_NETWORK] = { .fd = session->network.channel, .events = POLLIN },
 	};
 	int64_t deadline = 0;
 	int32_t status = -1;

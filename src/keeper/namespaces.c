@@ -7,17 +7,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "authority/authority.h"
-#include "base/cleanup.h"
+#include "base/descriptor.h"
 #include "base/descriptors.h"
-#include "base/filesystem.h"
 #include "confine/confine.h"
+#include "confine/idmap.h"
 #include "control/channel.h"
 #include "keeper/namespaces.h"
 
@@ -138,39 +137,6 @@ static int identity(const char *file, char *map, size_t size)
 	return 0;
 }
 
-static int write_maps(int proc, pid_t pid, const char *users, const char *groups)
-{
-	char path[48];
-	int error;
-
-	snprintf(path, sizeof(path), "%s%d/uid_map", proc == AT_FDCWD ? "/proc/" : "", pid);
-	error = descriptor_write_file(proc, path, users);
-	if (error)
-		return error;
-	snprintf(path, sizeof(path), "%s%d/gid_map", proc == AT_FDCWD ? "/proc/" : "", pid);
-	return descriptor_write_file(proc, path, groups);
-}
-
-static int write_both(pid_t pid, const char *users, const char *groups, struct problem *problem)
-{
-	int error = write_maps(AT_FDCWD, pid, users, groups);
-
-	if (error == -ENOENT) {
-		/* /proc with hidepid shows only the user's own: look at one of our own */
-		_cleanup_close_ int proc = filesystem_mount(
-			"proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, problem);
-
-		if (proc < 0)
-			return proc;
-		error = write_maps(proc, pid, users, groups);
-	}
-	if (error)
-		return problem_set(problem, -error,
-				   "cannot map ids in the session's user namespace: %s",
-				   strerror(-error));
-	return 0;
-}
-
 static int map_identity(pid_t maker, struct problem *problem)
 {
 	char users[2048], groups[2048];
@@ -181,7 +147,7 @@ static int map_identity(pid_t maker, struct problem *problem)
 	if (error)
 		return problem_set(problem, -error, "cannot read this process's id maps: %s",
 				   strerror(-error));
-	return write_both(maker, users, groups, problem);
+	return idmap_write(maker, users, groups, problem);
 }
 
 static int map_shifted(pid_t maker, struct problem *problem)
@@ -189,7 +155,7 @@ static int map_shifted(pid_t maker, struct problem *problem)
 	char map[64];
 
 	snprintf(map, sizeof(map), "0 %u 1\n1 1 %u\n", AUTHORITY_SHIFTED, AUTHORITY_SHIFTED - 1);
-	return write_both(maker, map, map, problem);
+	return idmap_write(maker, map, map, problem);
 }
 
 int namespaces_map(struct namespaces *namespaces, bool shifted, struct problem *problem)

@@ -63,12 +63,12 @@ static int read_mounts(struct session *session, struct problem *problem)
 	return mount_table_read(stream, "/proc/self/mountinfo", &session->mounts, problem);
 }
 
-/* What the configuration and the request say of the network, before there is a plan. */
-static bool wants_no_network(const struct session *session)
+/* What the request and the configuration say of the network, before there is a plan. */
+static enum network_choice said_network(const struct session *session)
 {
 	enum network_choice said = session->request.network;
 
-	return (said == NETWORK_UNSAID ? session->configuration.network : said) == NETWORK_NONE;
+	return said == NETWORK_UNSAID ? session->configuration.network : said;
 }
 
 /* Likewise of the store. */
@@ -84,7 +84,8 @@ static int begin_namespaces(struct session *session, struct problem *problem)
 	int error;
 
 	authority_as_root(&session->authority);
-	error = namespaces_begin(wants_no_network(session), &session->namespaces, problem);
+	error = namespaces_begin(said_network(session) == NETWORK_NONE, &session->namespaces,
+				 problem);
 	authority_as_user(&session->authority);
 	return error;
 }
@@ -207,14 +208,13 @@ int session_plan(struct session *session, struct problem *problem)
 		probe_machine(&session->probes);
 		if (may_be_on_disk(session))
 			probe_stores(session->configuration.directory, &session->probes);
+		if (said_network(session) != NETWORK_NONE && said_network(session) != NETWORK_HOST)
+			probe_network(&session->probes);
 		authority_as_user(&session->authority);
 	}
 	if (!error)
 		error = plan_make(&session->request, &session->configuration, &session->mounts,
 				  &facts, &session->plan, problem);
-	if (!error)
-		snprintf(session->plan.network_words, sizeof(session->plan.network_words), "%s",
-			 session->plan.network == NETWORK_NONE ? "none" : "host (unguarded)");
 	session_say(session, MESSAGE_DEBUG, "authority: %s; %zu mounts", session->authority.source,
 		    session->mounts.count);
 	for (size_t i = 0; proven[i]; i++)

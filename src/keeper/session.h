@@ -12,6 +12,7 @@
 #include "keeper/namespaces.h"
 #include "keeper/state.h"
 #include "keeper/sweeper.h"
+#include "network/network.h"
 #include "plan/configuration.h"
 #include "plan/mountinfo.h"
 #include "plan/plan.h"
@@ -42,6 +43,7 @@ struct session {
 	struct growth growth;
 	struct swap swap;
 	struct sweeper sweeper;
+	struct network network; /* a private one */
 	int init_pidfd;
 	int init_channel;
 	pid_t init_pid;

@@ -23,9 +23,8 @@
 #define LOCK_WAIT_MILLISECONDS 10000
 
 /* Every file that a session's directory may hold. */
-static const char *const files[] = {
-	"promise", "cgroup", "held", "mapper", "state.json", "keeper"
-};
+static const char *const files[] = { "promise", "cgroup",     "ended", "held",
+				     "mapper",	"state.json", "keeper" };
 
 /* Opens directory @name, which must be root's alone; makes it if missing. */
 static int open_directory(int parent, const char *name, mode_t mode)
@@ -131,6 +130,8 @@ static int survey_user(int user_directory, int cgroup_root, struct state_count *
 			continue;
 		if (flock(session, LOCK_EX | LOCK_NB) == 0 &&
 		    sweep(user_directory, entry->d_name, session, cgroup_root))
+			continue;
+		if (has(session, "ended"))
 			continue;
 		if (has(session, "held")) {
 			snprintf(ret_count->held, sizeof(ret_count->held), "%.8s", entry->d_name);
@@ -321,6 +322,15 @@ int state_describe(const struct state *state, const char *json, struct problem *
 		return problem_set(problem, -error, "cannot describe the session in %s: %s",
 				   STATE_DIRECTORY, strerror(-error));
 	return 0;
+}
+
+void state_end(int directory)
+{
+	/* one that cannot be made counts a moment longer */
+	int ended = openat(directory, "ended", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+
+	descriptor_close(&ended);
+	unlinkat(directory, "state.json", 0);
 }
 
 int state_hold(int user_directory, const char *id)

@@ -69,6 +69,12 @@ int state_listen(const struct state *state, struct problem *problem);
 void state_remove(int user_directory, const char *id);
 
 /*
+ * The session of the locked @directory has ended, and only what helped it is still to be cleared
+ * away: it counts no more, and no tool shows it.
+ */
+void state_end(int directory);
+
+/*
  * Lists the session @id, which has ended, as held; the caller's lock on it lasts until it exits. By
  * the sweeper. 0 or a negative errno.
  */

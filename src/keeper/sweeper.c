@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/process.h"
 #include "confine/capability.h"
 #include "control/channel.h"
 #include "base/descriptors.h"
 #include "keeper/filter.h"
-#include "keeper/process.h"
 #include "keeper/sweeper.h"
 #include "store/end.h"
 #include "store/held.h"
@@ -37,6 +37,7 @@ struct remains {
 	const char *id;
 	struct cgroup cgroup;
 	int init;
+	int network;
 	int state;
 	struct held held;
 };
@@ -55,6 +56,8 @@ static void take_gift(struct remains *remains, char gift, const int *descriptors
 	} else if (gift == SWEEPER_CGROUP && count == 2 && remains->cgroup.kill < 0) {
 		remains->cgroup.kill = descriptors[0];
 		remains->cgroup.events = descriptors[1];
+	} else if (gift == SWEEPER_NETWORK && count == 1 && remains->network < 0) {
+		remains->network = descriptors[0];
 	} else if (gift == SWEEPER_INIT && count == 1 && remains->init < 0) {
 		remains->init = descriptors[0];
 	}
@@ -76,17 +79,31 @@ static void wait_for_end(struct remains *remains)
 	}
 }
 
+/*
+ * The session's processes are all in the pid namespace of process 1, and end before it does. The
+ * helpers of a private network, in another, take the kernel 20 ms to end (so long does closing an
+ * interface last); they have nothing of the session's.
+ */
+static bool only_helpers_left(const struct remains *remains)
+{
+	return remains->network >= 0 && remains->init >= 0;
+}
+
 static void end_processes(struct remains *remains)
 {
 	struct pollfd gone = { .fd = remains->init, .events = POLLIN };
 
 	cgroup_kill(&remains->cgroup);
+	/* where there is no cgroup */
+	if (remains->network >= 0)
+		syscall(SYS_pidfd_send_signal, remains->network, SIGKILL, NULL, 0);
 	if (remains->init >= 0) {
 		/* process 1 takes the whole pid namespace with it */
 		syscall(SYS_pidfd_send_signal, remains->init, SIGKILL, NULL, 0);
 		poll(&gone, 1, END_WAIT_MILLISECONDS);
 	}
-	cgroup_wait_empty(&remains->cgroup, END_WAIT_MILLISECONDS);
+	if (!only_helpers_left(remains))
+		cgroup_wait_empty(&remains->cgroup, END_WAIT_MILLISECONDS);
 }
 
 /* Looks every @pause milliseconds until nobody holds the store, or for @most of them. */
@@ -117,19 +134,28 @@ static void watch_held(struct remains *remains)
 	state_remove(remains->user_directory, remains->id);
 }
 
+static void say_done(struct remains *remains)
+{
+	if (remains->channel >= 0 && write(remains->channel, "d", 1) < 0)
+		remains->channel = -1; /* the keeper was killed */
+	descriptor_close(&remains->channel);
+}
+
 static _Noreturn void sweep(struct remains *remains)
 {
 	wait_for_end(remains);
 	end_processes(remains);
 	store_end(&remains->store, remains->id);
+	if (only_helpers_left(remains)) {
+		state_end(remains->state);
+		say_done(remains);
+	}
 	/* a group that stays is swept later, by what the state directory says of it */
 	if (remains->cgroup.parent < 0 ||
 	    cgroup_remove(remains->cgroup.parent, remains->cgroup.name, CGROUP_MILLISECONDS))
 		state_remove(remains->user_directory, remains->id);
 	/* its own end takes a moment more, for which nobody needs to wait */
-	if (write(remains->channel, "d", 1) < 0)
-		remains->channel = -1; /* the keeper was killed */
-	descriptor_close(&remains->channel);
+	say_done(remains);
 	store_let_go(&remains->store);
 	watch_held(remains);
 	_exit(0);
@@ -167,6 +193,7 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 		.id = state->id,
 		.cgroup = *cgroup,
 		.init = -1,
+		.network = -1,
 		.state = -1,
 		.held = { .device = -1 },
 	};

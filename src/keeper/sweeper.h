@@ -34,10 +34,11 @@ int sweeper_start(const struct authority *authority, const struct state *state,
 enum sweeper_gift {
 	SWEEPER_STATE =
 		's', /* the locked state directory: the session counts until it is cleared */
-	SWEEPER_STORE = 'r',  /* store_remains.held, as many as there are */
-	SWEEPER_DEVICE = 'h', /* fscrypt: its loop device in sysfs, see store/held.h */
-	SWEEPER_CGROUP = 'c', /* cgroup.kill and cgroup.events */
-	SWEEPER_INIT = 'i',   /* a pidfd of init */
+	SWEEPER_STORE = 'r',   /* store_remains.held, as many as there are */
+	SWEEPER_DEVICE = 'h',  /* fscrypt: its loop device in sysfs, see store/held.h */
+	SWEEPER_CGROUP = 'c',  /* cgroup.kill and cgroup.events */
+	SWEEPER_NETWORK = 'n', /* a pidfd of the holder of a private network */
+	SWEEPER_INIT = 'i',    /* a pidfd of init */
 };
 int sweeper_give(const struct sweeper *sweeper, enum sweeper_gift gift, const int *descriptors,
 		 size_t count, struct problem *problem);

@@ -31,9 +31,8 @@ static const struct {
 	{ REQUIRE_NO_SWAP, PROBE_WORDS, NULL }, /* no session starts without: swap_assure() */
 	{ REQUIRE_ENCRYPTED_SWAP, PROBE_WORDS,
 	  "this version does not encrypt swap; require no-swap instead" },
-	{ REQUIRE_CLOSED, PROBE_WORDS, NULL }, /* choose_requirements() */
-	{ REQUIRE_PRIVATE_NETWORK, PROBE_WORDS,
-	  "this version has no private network; use --net=none" },
+	{ REQUIRE_CLOSED, PROBE_WORDS, NULL },		/* choose_requirements() */
+	{ REQUIRE_PRIVATE_NETWORK, PROBE_WORDS, NULL }, /* choose_requirements() */
 	{ REQUIRE_LABELS, PROBE_WORDS, "this version loads no labels; leave it out" },
 	{ REQUIRE_NO_HIBERNATION, PROBE_NO_HIBERNATION, NULL },
 	{ REQUIRE_NO_ACCOUNTING, PROBE_WORDS,
@@ -178,17 +177,44 @@ static int choose_size(const struct planning *planning)
 	return 0;
 }
 
+/* Its reasons begin with what fits into a session's first line, up to a semicolon. */
+static const char *why_no_private_network(const struct planning *planning)
+{
+	if (planning->facts->authority == AUTHORITY_USER_NAMESPACE)
+		return "not without privilege; install privexec";
+	if (!planning->facts->user_namespaces)
+		return "user namespaces are switched off; see user.max_user_namespaces in "
+		       "sysctl(8)";
+	return why_not(planning, PROBE_NETWORK);
+}
+
 static int choose_network(const struct planning *planning)
 {
 	enum network_choice network = planning->request->network;
+	struct plan *plan = planning->plan;
+	const char *reason = why_no_private_network(planning);
 
 	if (network == NETWORK_UNSAID)
 		network = planning->configuration->network;
-	if (network == NETWORK_PRIVATE)
+	if (network == NETWORK_PRIVATE && reason)
 		return problem_set(planning->problem, EOPNOTSUPP,
-				   "this version has no private network yet; use --net=none or "
-				   "--net=host");
-	planning->plan->network = network == NETWORK_NONE ? NETWORK_NONE : NETWORK_HOST;
+				   "no private network can be had: %s; or use --net=none or "
+				   "--net=host",
+				   reason);
+	if (network == NETWORK_NONE || network == NETWORK_HOST || network == NETWORK_PRIVATE) {
+		plan->network = network;
+	} else {
+		plan->network = reason ? NETWORK_HOST : NETWORK_PRIVATE;
+		snprintf(plan->network_reason, sizeof(plan->network_reason), "%.159s",
+			 reason ? reason : "");
+	}
+	if (plan->network_reason[0])
+		snprintf(plan->network_words, sizeof(plan->network_words), "host (unguarded: %.*s)",
+			 (int)strcspn(plan->network_reason, ";"), plan->network_reason);
+	else
+		snprintf(plan->network_words, sizeof(plan->network_words), "%s%s",
+			 choice_word(choices_network, plan->network),
+			 plan->network == NETWORK_HOST ? " (unguarded)" : "");
 	return 0;
 }
 
@@ -234,6 +260,12 @@ static int choose_requirements(const struct planning *planning)
 	if (plan->require & ~known)
 		return problem_set(planning->problem, EOPNOTSUPP,
 				   "a requirement is not known to this version; leave it out");
+	/* none at all is the session's own as well */
+	if ((plan->require & REQUIRE_PRIVATE_NETWORK) && plan->network == NETWORK_HOST)
+		return refuse_requirement(planning, REQUIRE_PRIVATE_NETWORK,
+					  plan->network_reason[0]
+						  ? plan->network_reason
+						  : "the network is the host's; use --net=private");
 	if (!(plan->require & REQUIRE_CLOSED))
 		return 0;
 	if (plan->authority == AUTHORITY_USER_NAMESPACE)
@@ -244,10 +276,14 @@ static int choose_requirements(const struct planning *planning)
 		return refuse_requirement(planning, REQUIRE_CLOSED,
 					  "user namespaces are switched off on this machine; see "
 					  "user.max_user_namespaces in sysctl(8)");
-	if (plan->network != NETWORK_NONE)
+	if (plan->network == NETWORK_HOST)
 		return refuse_requirement(
 			planning, REQUIRE_CLOSED,
-			"the host's network is not guarded; --net=none closes it");
+			plan->network_reason[0]
+				? "the host's network is not guarded, and there is no private one; "
+				  "--net=none closes it, --net=private says what is missing"
+				: "the host's network is not guarded; --net=private or --net=none "
+				  "closes it");
 	return 0;
 }
 

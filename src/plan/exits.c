@@ -82,6 +82,15 @@ int exits_name(const struct planning *planning)
 			planning->facts->probes->scopes
 				? "whoever connects to abstract sockets of the session"
 				: "abstract sockets of this one");
+	if (r == 0 && planning->plan->network == NETWORK_PRIVATE)
+		r = add_exit(
+			planning, "network",
+			"the session's own: other machines are reached through pasta, this one "
+			"is not");
+	if (r == 0 && planning->plan->network == NETWORK_PRIVATE)
+		r = add_exit(planning, "name service",
+			     "a name server on this machine, where resolv.conf names it, is asked "
+			     "through a relay");
 	if (r == 0)
 		r = add_passed(planning);
 	if (r == 0)

@@ -121,7 +121,9 @@ struct plan {
 	char store_reason[PLAN_REASON_SIZE]; /* why `auto` took no better one; or empty */
 	uint64_t size;			     /* bytes asked for, 0: the store's default */
 	bool granted_less;		     /* than asked for */
+	char network_words[64];		     /* of the first line */
 	enum network_choice network;
+	char network_reason[PLAN_REASON_SIZE]; /* why `auto` took the host's; or empty */
 	enum end_choice end;
 	unsigned require;
 	bool debug;
@@ -130,7 +132,6 @@ struct plan {
 	size_t exit_count;
 	/* filled by the keeper after probing, before printing */
 	char swap[80];
-	char network_words[64];
 	uint64_t size_granted; /* a store on disk has it from plan_make() */
 };
 

@@ -135,6 +135,8 @@ static bool fill(struct json_object *object, const struct plan *plan)
 	       (!size || add(object, "size", json_object_new_uint64(size))) &&
 	       (!plan->swap[0] || add(object, "swap", new_text(plan->swap))) &&
 	       add(object, "network", new_text(choice_word(choices_network, plan->network))) &&
+	       (!plan->network_reason[0] ||
+		add(object, "network_reason", new_text(plan->network_reason))) &&
 	       add(object, "end", new_text(choice_word(choices_end, plan->end))) &&
 	       add(object, "require", new_words(choices_require, plan->require)) &&
 	       add(object, "nodes", new_nodes(plan)) && add(object, "exits", new_exits(plan));

@@ -103,6 +103,8 @@ static void print_choices(const struct plan *plan, FILE *stream)
 	fprintf(stream, "network    %s\n",
 		plan->network_words[0] ? plan->network_words
 				       : choice_word(choices_network, plan->network));
+	if (plan->network_reason[0])
+		fprintf(stream, "           since %s\n", plan->network_reason);
 	fprintf(stream, "end        %s\n", choice_word(choices_end, plan->end));
 	fprintf(stream, "require    %s\n",
 		choice_print_list(choices_require, plan->require, text, sizeof(text)));

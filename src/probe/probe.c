@@ -12,6 +12,7 @@
 #include "base/filesystem.h"
 #include "base/problem.h"
 #include "confine/scopes.h"
+#include "network/network.h"
 #include "probe/probe.h"
 #include "store/backing.h"
 #include "store/key.h"
@@ -119,6 +120,16 @@ void probe_stores(const char *directory, struct probes *probes)
 	probe_disk(directory, probes);
 	probe_dm_crypt(&probes->words[PROBE_DM_CRYPT]);
 	probe_fscrypt(&probes->words[PROBE_FSCRYPT]);
+}
+
+void probe_network(struct probes *probes)
+{
+	struct probe *probe = &probes->words[PROBE_NETWORK];
+	struct problem problem = { 0 };
+
+	probe->met = network_probe(&problem) == 0;
+	if (!probe->met)
+		unmet(probe, "%.200s", problem.text);
 }
 
 void probe_machine(struct probes *ret_probes)

@@ -15,6 +15,7 @@ enum probe_word {
 	PROBE_FSCRYPT,	      /* ext4 with encrypted files, and loop devices */
 	PROBE_NO_HIBERNATION, /* an open secret memory keeps the machine from it */
 	PROBE_RAM_SCRUB,      /* the kernel clears freed memory */
+	PROBE_NETWORK,	      /* pasta, and what a private network needs of the kernel */
 	PROBE_WORDS,
 };
 
@@ -31,7 +32,7 @@ struct probes {
 	bool scopes;	    /* abstract sockets of others can be shut off: confine/scopes.h */
 };
 
-/* Looks for everything but stores on disk, which are found unmet. As root. */
+/* Looks for everything but what the next two look for, which is found unmet. As root. */
 void probe_machine(struct probes *ret_probes);
 
 /*
@@ -39,6 +40,9 @@ void probe_machine(struct probes *ret_probes);
  * nothing behind but kernel modules.
  */
 void probe_stores(const char *directory, struct probes *probes);
+
+/* Looks for what a private network needs. As root. */
+void probe_network(struct probes *probes);
 
 /*
  * Secret memory that is open keeps the machine from hibernating, which would write the key and

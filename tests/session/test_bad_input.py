@@ -176,6 +176,7 @@ def linked(configuration, world):
 # A machine that can have no store of a kind. Its device files are the host's: they are hidden.
 NO_MAPPER = "[ ! -d /dev/mapper ] || mount -t tmpfs tmpfs /dev/mapper"
 NO_FSCRYPT = "mount -t tmpfs tmpfs /sys/fs/ext4"
+NO_TUN = "[ ! -d /dev/net ] || mount -t tmpfs tmpfs /dev/net"
 NO_DISK = "mount -t tmpfs -o mode=700 tmpfs /var/lib/privexec"
 QUIET, SCRUBBING = (show(f"quiet {more}\n", "/proc/cmdline") for more in ("", "init_on_free=1"))
 NO_MEMORY = show("MemTotal: 8000000 kB\nMemAvailable: 30000 kB\n", "/proc/meminfo")
@@ -203,8 +204,6 @@ INVOCATIONS = [
     ("an unknown store", options("--store=disk"), "no choice 'disk'", "auto, .*memory"),
     ("an empty store", options("--store="), "no choice ''", "auto, .*memory"),
     ("an unknown network", options("--net=vpn"), "no choice 'vpn'", "auto, private, host"),
-    ("a network that is not there yet", options("--net=private"), "no private network",
-     "--net=none or --net=host"),
     ("an unknown end", options("--end=never"), "no choice 'never'", "command, last"),
     ("an unknown requirement", options("--require=magic"), "no word 'magic'", "no-swap"),
     ("one unknown among requirements", options("--require=no-swap,magic"), "no word 'magic'",
@@ -220,8 +219,8 @@ INVOCATIONS = [
      "a store on disk cannot be made in 15728640 bytes", "--size=16M or more|--store=memory"),
     ("encrypted-swap", options("--require=encrypted-swap"),
      "--require=encrypted-swap cannot be met", "no-swap instead"),
-    ("private-network", options("--require=private-network"),
-     "--require=private-network cannot be met", "--net=none"),
+    ("private-network with the host's", options("--require=private-network", "--net=host"),
+     "--require=private-network cannot be met", "--net=private"),
     ("labels", options("--require=labels"), "--require=labels cannot be met", "leave it out"),
     ("no-accounting", options("--require=no-accounting"),
      "--require=no-accounting cannot be met", "accton off"),
@@ -373,6 +372,10 @@ MACHINES = [
      "end a session, or ask for less with --size"),
     ("no /proc/meminfo", on("mount --bind /dev/null /proc/meminfo", "--net=none", "--store=memory"),
      "/proc/meminfo", "is /proc mounted"),
+    ("no private network", on(NO_TUN, "--net=private"), "no private network can be had",
+     "apt install passt|modprobe tun"),
+    ("no private network for what requires one", on(NO_TUN, "--require=private-network"),
+     "--require=private-network cannot be met", "apt install passt|modprobe tun"),
     ("no device-mapper", on(NO_MAPPER, "--store=dm-crypt"),
      "no dm-crypt store can be had: device-mapper", "CONFIG_DM_CRYPT.*--store=memory"),
     ("no device-mapper for the configuration's store", configured(

@@ -21,6 +21,7 @@ const struct probes recorded_probes = {
 		[PROBE_FSCRYPT] = { .reason = "the test has no fscrypt" },
 		[PROBE_NO_HIBERNATION] = { .reason = "the test has no secret memory" },
 		[PROBE_RAM_SCRUB] = { .reason = "the test clears nothing" },
+		[PROBE_NETWORK] = { .reason = "the test has no pasta; install it" },
 	},
 };
 

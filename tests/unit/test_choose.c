@@ -87,18 +87,23 @@ static void what_this_version_lacks_is_refused_with_its_cure(void **state)
 		{ { .store = STORE_FSCRYPT },
 		  "no fscrypt store can be had: the test has no fscrypt; or use --store=memory" },
 		{ { .network = NETWORK_PRIVATE },
-		  "no private network yet; use --net=none or --net=host" },
+		  "no private network can be had: the test has no pasta; install it; or use "
+		  "--net=none or --net=host" },
 		{ { .relax_said = true, .relax = RELAX_X11 },
 		  "opens no display or sound exits yet" },
 		{ { .require = REQUIRE_KERNEL_KEY }, "--require=kernel-key cannot be met" },
 		{ { .require = REQUIRE_ENCRYPTED_SWAP }, "--require=encrypted-swap" },
-		{ { .require = REQUIRE_PRIVATE_NETWORK }, "--require=private-network" },
+		{ { .require = REQUIRE_PRIVATE_NETWORK },
+		  "--require=private-network cannot be met: the test has no pasta; install it" },
+		{ { .require = REQUIRE_PRIVATE_NETWORK, .network = NETWORK_HOST },
+		  "the network is the host's; use --net=private" },
 		{ { .require = REQUIRE_LABELS }, "--require=labels" },
 		{ { .require = REQUIRE_NO_HIBERNATION }, "--require=no-hibernation" },
 		{ { .require = REQUIRE_NO_ACCOUNTING }, "--require=no-accounting" },
 		{ { .require = REQUIRE_RAM_SCRUB }, "--require=ram-scrub" },
-		{ { .require = REQUIRE_CLOSED, .network = NETWORK_HOST }, "--net=none closes it" },
-		{ { .require = REQUIRE_CLOSED }, "--net=none closes it" },
+		{ { .require = REQUIRE_CLOSED, .network = NETWORK_HOST },
+		  "--net=private or --net=none closes it" },
+		{ { .require = REQUIRE_CLOSED }, "--net=private says what is missing" },
 	};
 	struct configuration configuration;
 
@@ -559,6 +564,78 @@ static void what_is_probed_can_be_required_where_the_probe_was_met(void **state)
 	}
 }
 
+/* --- networks --- */
+
+static void a_network_is_private_where_that_can_be(void **state)
+{
+	static const enum network_choice said[] = { NETWORK_UNSAID, NETWORK_AUTO, NETWORK_PRIVATE };
+	struct probes probes = recorded_probes;
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	probes.words[PROBE_NETWORK] = (struct probe){ .met = true };
+	for (size_t i = 0; i < sizeof(said) / sizeof(*said); i++) {
+		const struct request request = {
+			.network = said[i],
+			.require = REQUIRE_PRIVATE_NETWORK | REQUIRE_CLOSED,
+		};
+
+		assert_int_equal(choose_on(&probes, WHO_USER, NULL, &request, &plan, &problem), 0);
+		assert_int_equal(plan.network, NETWORK_PRIVATE);
+		assert_string_equal(plan.network_words, "private");
+		assert_string_equal(plan.network_reason, "");
+	}
+}
+
+static void a_network_is_the_host_s_where_no_private_one_can_be_and_the_reason_is_said(void **state)
+{
+	const struct request request = { .network = NETWORK_UNSAID };
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	assert_int_equal(choose_on(&recorded_probes, WHO_USER, NULL, &request, &plan, &problem), 0);
+	assert_int_equal(plan.network, NETWORK_HOST);
+	assert_string_equal(plan.network_words, "host (unguarded: the test has no pasta)");
+	assert_string_equal(plan.network_reason, "the test has no pasta; install it");
+	assert_int_equal(choose_on(&recorded_probes, WHO_ROOTLESS, NULL, &request, &plan, &problem),
+			 0);
+	assert_non_null(strstr(plan.network_reason, "install privexec"));
+}
+
+static void a_network_that_was_asked_for_has_no_reason(void **state)
+{
+	static const struct {
+		enum network_choice said;
+		const char *words;
+	} cases[] = { { NETWORK_HOST, "host (unguarded)" }, { NETWORK_NONE, "none" } };
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct request request = { .network = cases[i].said };
+
+		assert_int_equal(
+			choose_on(&recorded_probes, WHO_USER, NULL, &request, &plan, &problem), 0);
+		assert_int_equal(plan.network, cases[i].said);
+		assert_string_equal(plan.network_words, cases[i].words);
+		assert_string_equal(plan.network_reason, "");
+	}
+}
+
+static void no_network_at_all_is_the_session_s_own_too(void **state)
+{
+	const struct request request = { .network = NETWORK_NONE,
+					 .require = REQUIRE_PRIVATE_NETWORK | REQUIRE_CLOSED };
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	assert_int_equal(choose_on(&recorded_probes, WHO_USER, NULL, &request, &plan, &problem), 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -582,6 +659,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			a_key_of_the_kernels_that_the_configuration_requires_is_no_less_required),
 		cmocka_unit_test(what_is_probed_can_be_required_where_the_probe_was_met),
+		cmocka_unit_test(a_network_is_private_where_that_can_be),
+		cmocka_unit_test(
+			a_network_is_the_host_s_where_no_private_one_can_be_and_the_reason_is_said),
+		cmocka_unit_test(a_network_that_was_asked_for_has_no_reason),
+		cmocka_unit_test(no_network_at_all_is_the_session_s_own_too),
 	};
 
 	if (argc < 2)

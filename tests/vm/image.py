@@ -26,7 +26,7 @@ INFO = Path("/var/lib/dpkg/info")
 INSTALLED_PREFIX = "/usr/local/lib/privexec-test-vm"
 TREE_BUILD, INSTALLED_BUILD = BUILD / "tree", BUILD / "installed"
 
-SECTIONS = ("build", "check", "vm")
+SECTIONS = ("build", "run", "check", "vm")
 # Of these sections, what runs on this machine only.
 NOT_INSIDE = {"clang", "libclang-rt-14-dev", "libcmocka-dev", "qemu-system-x86", "cpio", "mandoc"}
 # What only a machine of iron needs, or documents: never copied, though packages hold it.

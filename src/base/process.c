@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "keeper/process.h"
+#include "base/process.h"
 
 pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd)
 {

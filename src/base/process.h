@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Children by clone3(2), held by pidfd. */
-#ifndef PRIVEXEC_KEEPER_PROCESS_H
-#define PRIVEXEC_KEEPER_PROCESS_H
+#ifndef PRIVEXEC_BASE_PROCESS_H
+#define PRIVEXEC_BASE_PROCESS_H
 
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "network/pasta.h"
+
+/* Never looked for anywhere else: it carries all that the session says to others. */
+#define PASTA_DIRECTORY "usr", "bin"
+#define PASTA_NAME "pasta"
+#define PASTA_PATH "/usr/bin/" PASTA_NAME
+
+/*
+ * In the foreground and quiet, so that it ends with its process group's first; the interface is
+ * configured by it as the host's; no port of either side is forwarded, and the address of the
+ * gateway stays the gateway's (else it would stand for the host). Descriptor 0 is the namespace, 1
+ * takes the line by which it says that it is ready, 2 what it has to complain of until then. Later
+ * it must not write anywhere: not to the system's log either.
+ */
+static char *const arguments[] = {
+	PASTA_NAME,
+	"-f",
+	"-q",
+	"--config-net",
+	"-t",
+	"none",
+	"-u",
+	"none",
+	"-T",
+	"none",
+	"-U",
+	"none",
+	"--no-map-gw",
+	"--netns",
+	"/proc/self/fd/0",
+	"--no-netns-quit",
+	"-P",
+	"/proc/self/fd/1",
+	"-l",
+	"/dev/null",
+	NULL,
+};
+
+/* Like descriptor_open_trusted() for "/", "/usr" and so on: nobody but root can put a file there.
+ */
+static int open_directory(void)
+{
+	static const char *const names[] = { PASTA_DIRECTORY };
+	int directory = descriptor_open_trusted(AT_FDCWD, "/");
+
+	for (size_t i = 0; directory >= 0 && i < sizeof(names) / sizeof(*names); i++) {
+		int parent = directory;
+
+		directory = descriptor_open_trusted(parent, names[i]);
+		close(parent);
+	}
+	return directory;
+}
+
+int pasta_find(struct problem *problem)
+{
+	_cleanup_close_ int directory = open_directory();
+	struct stat status;
+
+	if (directory < 0)
+		return problem_set(
+			problem, -directory,
+			"pasta cannot be trusted; /usr/bin must be root's and writable by "
+			"nobody else");
+	/* Debian has a link there, which only root can have put there */
+	if (fstatat(directory, PASTA_NAME, &status, 0) < 0)
+		return problem_set(problem, errno, "pasta is not installed; apt install passt");
+	if (!S_ISREG(status.st_mode) || status.st_uid != 0 ||
+	    (status.st_mode & (S_IWGRP | S_IWOTH)) || !(status.st_mode & S_IXOTH))
+		return problem_set(problem, EPERM,
+				   "pasta cannot be trusted; " PASTA_PATH " must be a program, "
+				   "root's and writable by nobody else");
+	return 0;
+}
+
+/* Those that the keeper and the holder ignore: without SIGPIPE, for one, pasta gives up. */
+static void reset_signals(void)
+{
+	static const int ignored[] = { SIGHUP, SIGPIPE, SIGCHLD, SIGXFSZ };
+	const uint64_t none = 0;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_DFL);
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
+}
+
+/* On such processors pasta would execute the other build of itself that lies beside it: a
+ * millisecond that is better spared. */
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+	return __builtin_cpu_supports("avx2");
+#else
+	return false;
+#endif
+}
+
+static _Noreturn void become_pasta(int namespace, int words)
+{
+	char *const environment[] = { NULL };
+
+	reset_signals();
+	if (dup2(namespace, 0) == 0 && dup2(words, 1) == 1 && dup2(words, 2) == 2 &&
+	    close_range(3, ~0U, 0) == 0) {
+		if (has_avx2())
+			execve(PASTA_PATH ".avx2", arguments, environment);
+		execve(PASTA_PATH, arguments, environment);
+	}
+	dprintf(2, "cannot execute " PASTA_PATH ": %s\n", strerror(errno));
+	_exit(127);
+}
+
+int pasta_start(int namespace, struct pasta *pasta)
+{
+	int ends[2];
+	pid_t child;
+
+	*pasta = PASTA_NONE;
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	child = fork();
+	if (child == 0)
+		become_pasta(namespace, ends[1]);
+	close(ends[1]);
+	if (child < 0) {
+		int error = errno;
+
+		close(ends[0]);
+		return -error;
+	}
+	pasta->words = ends[0];
+	return 0;
+}
+
+/* Digits alone are its process id, which it writes when it is ready. */
+static void take_line(struct pasta *pasta)
+{
+	pasta->line[pasta->length] = '\0';
+	if (pasta->length > 0 && strspn(pasta->line, "0123456789") == pasta->length) {
+		pasta->ready = true;
+	} else if (pasta->length > 0) {
+		for (char *c = pasta->line; *c; c++)
+			if ((unsigned char)*c < ' ' || (unsigned char)*c >= 0x7f)
+				*c = '?';
+		memcpy(pasta->last, pasta->line, pasta->length + 1);
+	}
+	pasta->length = 0;
+}
+
+bool pasta_hear(struct pasta *pasta)
+{
+	char text[256];
+	ssize_t length;
+
+	while ((length = read(pasta->words, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < length; i++) {
+			if (text[i] == '\n')
+				take_line(pasta);
+			else if (pasta->length < sizeof(pasta->line) - 1)
+				pasta->line[pasta->length++] = text[i];
+		}
+	if (length < 0 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	take_line(pasta);
+	descriptor_close(&pasta->words);
+	return false;
+}
