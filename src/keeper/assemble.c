@@ -649,6 +649,9 @@ int session_await(struct session *session, struct problem *problem)
 		return error;
 	session_say(session, MESSAGE_DEBUG, "closed and confined");
 	await_network(session);
+	if (session->plan.network == NETWORK_HOST && !session->probes.scopes)
+		session_say(session, MESSAGE_DEBUG,
+			    "this kernel cannot keep it from other programs' abstract sockets");
 	/* what the view itself takes is not the session's doing */
 	return store_usage(&session->store, &session->store.bytes_empty,
 			   &session->store.files_empty);
