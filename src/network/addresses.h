@@ -48,6 +48,12 @@ int addresses_refresh(struct addresses *addresses);
  */
 unsigned addresses_hear(int watch, bool *ret_changed);
 
+/*
+ * In the session's network: makes default routes of @families over its interface, without a gateway.
+ * pasta makes none where the host's has none, as that of a tunnel.
+ */
+void addresses_lead_out(int routes, unsigned families);
+
 /* Of which families the network of the netlink socket @ask has default routes. */
 unsigned addresses_ways(int ask);
 

@@ -28,8 +28,8 @@
 #include "network/relay.h"
 #include "network/space.h"
 
-/* pasta is not tried more often than that while the host's network comes and goes. */
-#define AGAIN_MILLISECONDS 500
+/* After news of a way out: IPv6 often comes a moment after IPv4, and pasta looks once. */
+#define SETTLE_MILLISECONDS 500
 
 struct holder {
 	int channel;
@@ -38,9 +38,8 @@ struct holder {
 	struct pasta pasta;
 	bool said;	  /* whether there is a network */
 	bool given_up;	  /* pasta will not be started again */
-	unsigned ways;	  /* what the host has, ADDRESSES_* */
-	unsigned missing; /* and pasta has not set up in the session yet */
-	int64_t tried;
+	unsigned missing; /* default routes that pasta has to set up in the session yet: ADDRESSES_* */
+	int64_t start_at; /* clock_milliseconds() when pasta is to be started; 0: not */
 	struct addresses addresses;
 };
 
@@ -125,9 +124,10 @@ static void start_pasta(struct holder *holder)
 {
 	int error;
 
-	holder->missing = holder->ways;
-	holder->ways = 0;
-	holder->tried = clock_milliseconds();
+	holder->start_at = 0;
+	holder->missing = addresses_ways(holder->addresses.ask);
+	if (!holder->missing)
+		return;
 	error = pasta_start(holder->space[SPACE_NAMESPACE], &holder->pasta);
 	if (error)
 		fail(holder, "cannot start pasta", error);
@@ -147,7 +147,7 @@ static void pasta_is_gone(struct holder *holder)
 	char text[NETWORK_TEXT_MAX];
 
 	/* the host's way out went while pasta looked for it */
-	if (!was_ready && !holder->ways && !addresses_ways(holder->addresses.ask))
+	if (!was_ready && !addresses_ways(holder->addresses.ask))
 		return;
 	snprintf(text, sizeof(text), "pasta %s%s%s", was_ready ? "ended" : "does not start",
 		 holder->pasta.last[0] ? ": " : "", holder->pasta.last);
@@ -159,8 +159,10 @@ static void hear_pasta(struct holder *holder)
 {
 	if (!pasta_hear(&holder->pasta))
 		pasta_is_gone(holder);
-	else if (holder->pasta.ready)
+	else if (holder->pasta.ready && holder->missing) {
+		addresses_lead_out(holder->space[SPACE_ROUTES], holder->missing);
 		is_up(holder);
+	}
 }
 
 /*
@@ -183,15 +185,16 @@ static void hear_host(struct holder *holder)
 
 	if (changed)
 		refresh(holder);
-	holder->ways |= ways;
+	if (ways && holder->pasta.words < 0 && !holder->given_up)
+		holder->start_at = clock_milliseconds() + SETTLE_MILLISECONDS;
 }
 
-/* Milliseconds until pasta is to be started; -1: it runs, or there is no way out for it. */
+/* Milliseconds until pasta is to be started; -1: it is not. */
 static int time_to_pasta(const struct holder *holder)
 {
-	int64_t left = holder->tried + AGAIN_MILLISECONDS - clock_milliseconds();
+	int64_t left = holder->start_at - clock_milliseconds();
 
-	if (holder->pasta.words >= 0 || holder->given_up || !holder->ways)
+	if (!holder->start_at)
 		return -1;
 	return left > 0 ? (int)left : 0;
 }
@@ -254,12 +257,10 @@ _Noreturn void network_hold(int channel)
 	holder.channel = channel;
 	settle(&holder);
 	begin(&holder);
-	holder.ways = addresses_ways(holder.addresses.ask);
-	if (holder.ways)
-		start_pasta(&holder);
+	start_pasta(&holder);
 	/* while pasta gets ready, and before anything of the session runs */
 	refresh(&holder);
-	if (!holder.ways && holder.pasta.words < 0) {
+	if (holder.pasta.words < 0) {
 		holder.said = true;
 		say(&holder, NETWORK_OFFLINE, "");
 	}

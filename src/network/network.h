@@ -28,9 +28,10 @@
 struct network {
 	int holder;  /* pidfd */
 	int channel; /* from the holder: enum network_note, then text where it says so */
+	bool over;   /* it has no way out and gets none: nothing more is listened to */
 };
 
-#define NETWORK_HAS_NONE ((struct network){ -1, -1 })
+#define NETWORK_HAS_NONE ((struct network){ -1, -1, false })
 
 /* What the holder says. NETWORK_NAMESPACE comes first, then one of the next three, once. */
 enum network_note {

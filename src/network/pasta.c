@@ -38,6 +38,9 @@ static char *const arguments[] = {
 	"-U",
 	"none",
 	"--no-map-gw",
+	/* that of what answers for everybody else: a tunnel of the host's has none to take over */
+	"-M",
+	"9a:55:9a:55:9a:55",
 	"--netns",
 	"/proc/self/fd/0",
 	"--no-netns-quit",

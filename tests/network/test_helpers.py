@@ -79,8 +79,9 @@ def test_the_same_user_looks_into_none_of_them(net, user, alice, bench):
     with Live(net, user) as live:
         live.asks()
         for helper in HELPERS:
-            uid = Path(f"/proc/{live.pids[helper]}/status").read_text().split("Uid:")[1].split()[:4]
-            assert set(uid) == {str(alice.uid)}, "a control: they are the same user's"
+            status = Path(f"/proc/{live.pids[helper]}/status").read_text()
+            uids = status.split("Uid:")[1].split()[:4]
+            assert set(uids) == {str(alice.uid)}, "a control: they are the same user's"
             results = attacker.outcome(alice.run(bench.attack(*looks_at(live.pids[helper]))))
             assert attacker.succeeded(results) == set(), helper
 
@@ -121,7 +122,8 @@ def test_pasta_has_an_empty_environment_and_the_descriptors_it_needs(net, root):
 
 def test_they_are_in_the_control_group_of_the_session(net, root):
     with Live(net, root) as live:
-        groups = {Path(f"/proc/{live.pids[name]}/cgroup").read_text() for name in (*HELPERS, "init")}
+        groups = {Path(f"/proc/{live.pids[name]}/cgroup").read_text()
+                  for name in (*HELPERS, "init")}
         assert len(groups) == 1 and "privexec-" in groups.pop()
 
 
@@ -167,7 +169,8 @@ def test_one_that_dies_is_announced_once_and_the_session_goes_on(net, user, vict
 
 def test_without_the_holder_there_is_no_way_to_the_host_either(net, user):
     attempts = [f"plain=tcp:{HOST}:8002", f"plain=tcp:{SECOND}:8002"]
-    with net.more_addresses("more", f"{SECOND}/24"), net.peer("host", "listen", "tcp:0.0.0.0:8002") as server:
+    with net.more_addresses("more", f"{SECOND}/24"), net.peer(
+            "host", "listen", "tcp:0.0.0.0:8002") as server:
         with Live(net, user, ("hold", "reach", *attempts)) as live:
             kill(live.pids["holder"])
             live.session.expect("no way out any more")
