@@ -265,7 +265,13 @@ unsigned addresses_hear(int watch, bool *ret_changed)
 
 static int find_way(const struct nlmsghdr *message, void *context)
 {
-	*(unsigned *)context |= way_of(message);
+	unsigned way = way_of(message), *found = context;
+
+	/* pasta takes the first that it finds */
+	if (way && !(*found & way))
+		*found |= netlink_route_attribute(message, RTA_GATEWAY)
+				  ? way
+				  : way | ADDRESSES_DIRECT(way);
 	return 0;
 }
 

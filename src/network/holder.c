@@ -31,6 +31,9 @@
 /* After news of a way out: IPv6 often comes a moment after IPv4, and pasta looks once. */
 #define SETTLE_MILLISECONDS 500
 
+/* pasta sets up IPv6 right after IPv4, if at all: it does not where the host's is not complete. */
+#define OTHER_MILLISECONDS 3
+
 struct holder {
 	int channel;
 	int space[SPACE_DESCRIPTORS];
@@ -38,8 +41,11 @@ struct holder {
 	struct pasta pasta;
 	bool said;	  /* whether there is a network */
 	bool given_up;	  /* pasta will not be started again */
-	unsigned missing; /* default routes that pasta has to set up in the session yet: ADDRESSES_* */
-	int64_t start_at; /* clock_milliseconds() when pasta is to be started; 0: not */
+	unsigned missing; /* default routes that pasta has to set up in the session yet: ADDRESSES_*
+			   */
+	/* clock_milliseconds(); 0: not */
+	int64_t start_at; /* when pasta is to be started */
+	int64_t up_at;	  /* when what is missing is waited for no longer */
 	struct addresses addresses;
 };
 
@@ -122,20 +128,22 @@ static void begin(struct holder *holder)
 
 static void start_pasta(struct holder *holder)
 {
+	unsigned ways = addresses_ways(holder->addresses.ask);
 	int error;
 
 	holder->start_at = 0;
-	holder->missing = addresses_ways(holder->addresses.ask);
+	holder->missing = ways & ADDRESSES_FAMILIES;
 	if (!holder->missing)
 		return;
-	error = pasta_start(holder->space[SPACE_NAMESPACE], &holder->pasta);
+	error = pasta_start(holder->space[SPACE_NAMESPACE], ways & ADDRESSES_DIRECT(ADDRESSES_IPV4),
+			    ways & ADDRESSES_DIRECT(ADDRESSES_IPV6), &holder->pasta);
 	if (error)
 		fail(holder, "cannot start pasta", error);
 }
 
 static void is_up(struct holder *holder)
 {
-	holder->missing = 0;
+	holder->up_at = 0;
 	if (!holder->said)
 		say(holder, NETWORK_UP, "");
 	holder->said = true;
@@ -161,6 +169,7 @@ static void hear_pasta(struct holder *holder)
 		pasta_is_gone(holder);
 	else if (holder->pasta.ready && holder->missing) {
 		addresses_lead_out(holder->space[SPACE_ROUTES], holder->missing);
+		holder->missing = 0;
 		is_up(holder);
 	}
 }
@@ -172,10 +181,15 @@ static void hear_pasta(struct holder *holder)
 static void hear_session(struct holder *holder)
 {
 	bool unused;
+	unsigned came = addresses_hear(holder->space[SPACE_WATCH], &unused);
 
-	holder->missing &= ~addresses_hear(holder->space[SPACE_WATCH], &unused);
-	if (!holder->missing && holder->pasta.words >= 0)
+	if (holder->pasta.words < 0 || !(holder->missing & came))
+		return;
+	holder->missing &= ~came;
+	if (!holder->missing)
 		is_up(holder);
+	else
+		holder->up_at = clock_milliseconds() + OTHER_MILLISECONDS;
 }
 
 static void hear_host(struct holder *holder)
@@ -189,16 +203,6 @@ static void hear_host(struct holder *holder)
 		holder->start_at = clock_milliseconds() + SETTLE_MILLISECONDS;
 }
 
-/* Milliseconds until pasta is to be started; -1: it is not. */
-static int time_to_pasta(const struct holder *holder)
-{
-	int64_t left = holder->start_at - clock_milliseconds();
-
-	if (!holder->start_at)
-		return -1;
-	return left > 0 ? (int)left : 0;
-}
-
 /* Once the session is no longer waiting: what it asks until then waits in the sockets. */
 static void start_relay(struct holder *holder)
 {
@@ -209,11 +213,27 @@ static void start_relay(struct holder *holder)
 		descriptor_close(&holder->space[i]);
 }
 
+/* Does what is due. Returns the milliseconds until something is; -1: nothing will be. */
+static int look_at_clock(struct holder *holder)
+{
+	int64_t now = clock_milliseconds(), next;
+
+	if (holder->start_at && now >= holder->start_at)
+		start_pasta(holder);
+	if (holder->up_at && now >= holder->up_at)
+		is_up(holder);
+	if (holder->said && holder->space[SPACE_DATAGRAMS] >= 0)
+		start_relay(holder);
+	next = holder->up_at ? holder->up_at : holder->start_at;
+	return next ? (int)(next - now) : -1;
+}
+
 static _Noreturn void serve(struct holder *holder)
 {
 	enum { KEEPER, HOST, SESSION, PASTA, RELAY, COUNT };
 
 	while (true) {
+		int timeout = look_at_clock(holder);
 		struct pollfd polled[COUNT] = {
 			[KEEPER] = { .fd = holder->channel, .events = POLLIN },
 			[HOST] = { .fd = holder->addresses.watch, .events = POLLIN },
@@ -222,16 +242,6 @@ static _Noreturn void serve(struct holder *holder)
 			[PASTA] = { .fd = holder->pasta.words, .events = POLLIN },
 			[RELAY] = { .fd = holder->relay, .events = POLLIN },
 		};
-		int timeout = time_to_pasta(holder);
-
-		if (timeout == 0) {
-			start_pasta(holder);
-			continue;
-		}
-		if (holder->said && holder->space[SPACE_DATAGRAMS] >= 0) {
-			start_relay(holder);
-			continue;
-		}
 		if (poll(polled, COUNT, timeout) < 0 && errno != EINTR)
 			fail(holder, "cannot wait", -errno);
 		/* the keeper says nothing more: what ends this process is its death */

@@ -24,31 +24,20 @@
  * takes the line by which it says that it is ready, 2 what it has to complain of until then. Later
  * it must not write anywhere: not to the system's log either.
  */
-static char *const arguments[] = {
-	PASTA_NAME,
-	"-f",
-	"-q",
-	"--config-net",
-	"-t",
-	"none",
-	"-u",
-	"none",
-	"-T",
-	"none",
-	"-U",
-	"none",
-	"--no-map-gw",
-	/* that of what answers for everybody else: a tunnel of the host's has none to take over */
-	"-M",
-	"9a:55:9a:55:9a:55",
-	"--netns",
-	"/proc/self/fd/0",
-	"--no-netns-quit",
-	"-P",
-	"/proc/self/fd/1",
-	"-l",
-	"/dev/null",
-	NULL,
+#define ALWAYS                                                                                  \
+	PASTA_NAME, "-f", "-q", "--config-net", "-t", "none", "-u", "none", "-T", "none", "-U", \
+		"none", "--no-map-gw", "-M", GATEWAY_MAC, "--netns", "/proc/self/fd/0",         \
+		"--no-netns-quit", "-P", "/proc/self/fd/1", "-l", "/dev/null"
+
+/* Of what answers for everybody else. Without one that is said, a host whose default route leads
+ * into a tunnel, which has none, has no private networks; nor without a gateway. */
+#define GATEWAY_MAC "9a:55:9a:55:9a:55"
+#define GATEWAY_IPV4 "-g", "169.254.2.2"
+#define GATEWAY_IPV6 "-g", "fe80::1"
+
+static char *const arguments[2][2][32] = {
+	{ { ALWAYS, NULL }, { ALWAYS, GATEWAY_IPV6, NULL } },
+	{ { ALWAYS, GATEWAY_IPV4, NULL }, { ALWAYS, GATEWAY_IPV4, GATEWAY_IPV6, NULL } },
 };
 
 /* Like descriptor_open_trusted() for "/", "/usr" and so on: nobody but root can put a file there.
@@ -110,7 +99,7 @@ static bool has_avx2(void)
 #endif
 }
 
-static _Noreturn void become_pasta(int namespace, int words)
+static _Noreturn void become_pasta(int namespace, char *const argv[], int words)
 {
 	char *const environment[] = { NULL };
 
@@ -118,14 +107,14 @@ static _Noreturn void become_pasta(int namespace, int words)
 	if (dup2(namespace, 0) == 0 && dup2(words, 1) == 1 && dup2(words, 2) == 2 &&
 	    close_range(3, ~0U, 0) == 0) {
 		if (has_avx2())
-			execve(PASTA_PATH ".avx2", arguments, environment);
-		execve(PASTA_PATH, arguments, environment);
+			execve(PASTA_PATH ".avx2", argv, environment);
+		execve(PASTA_PATH, argv, environment);
 	}
 	dprintf(2, "cannot execute " PASTA_PATH ": %s\n", strerror(errno));
 	_exit(127);
 }
 
-int pasta_start(int namespace, struct pasta *pasta)
+int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta)
 {
 	int ends[2];
 	pid_t child;
@@ -135,7 +124,7 @@ int pasta_start(int namespace, struct pasta *pasta)
 		return -errno;
 	child = fork();
 	if (child == 0)
-		become_pasta(namespace, ends[1]);
+		become_pasta(namespace, arguments[direct4][direct6], ends[1]);
 	close(ends[1]);
 	if (child < 0) {
 		int error = errno;
