@@ -41,6 +41,7 @@ struct holder {
 	struct pasta pasta;
 	bool said;	  /* whether there is a network */
 	bool given_up;	  /* pasta will not be started again */
+	unsigned direct;  /* what pasta cannot set up, and is when it is ready */
 	unsigned missing; /* default routes that pasta has to set up in the session yet: ADDRESSES_*
 			   */
 	/* clock_milliseconds(); 0: not */
@@ -133,6 +134,7 @@ static void start_pasta(struct holder *holder)
 
 	holder->start_at = 0;
 	holder->missing = ways & ADDRESSES_FAMILIES;
+	holder->direct = ways & ADDRESSES_DIRECT(ADDRESSES_IPV4);
 	if (!holder->missing)
 		return;
 	error = pasta_start(holder->space[SPACE_NAMESPACE], ways & ADDRESSES_DIRECT(ADDRESSES_IPV4),
@@ -188,7 +190,7 @@ static void hear_session(struct holder *holder)
 	holder->missing &= ~came;
 	if (!holder->missing)
 		is_up(holder);
-	else
+	else if (!holder->direct)
 		holder->up_at = clock_milliseconds() + OTHER_MILLISECONDS;
 }
 
@@ -203,7 +205,7 @@ static void hear_host(struct holder *holder)
 		holder->start_at = clock_milliseconds() + SETTLE_MILLISECONDS;
 }
 
-/* Once the session is no longer waiting: what it asks until then waits in the sockets. */
+/* When the session asks for the first time: that waits in the socket. Many never do. */
 static void start_relay(struct holder *holder)
 {
 	holder->relay = relay_start(holder->space);
@@ -222,15 +224,13 @@ static int look_at_clock(struct holder *holder)
 		start_pasta(holder);
 	if (holder->up_at && now >= holder->up_at)
 		is_up(holder);
-	if (holder->said && holder->space[SPACE_DATAGRAMS] >= 0)
-		start_relay(holder);
 	next = holder->up_at ? holder->up_at : holder->start_at;
 	return next ? (int)(next - now) : -1;
 }
 
 static _Noreturn void serve(struct holder *holder)
 {
-	enum { KEEPER, HOST, SESSION, PASTA, RELAY, COUNT };
+	enum { KEEPER, HOST, SESSION, PASTA, RELAY, ASKED, COUNT = ASKED + 4 };
 
 	while (true) {
 		int timeout = look_at_clock(holder);
@@ -242,6 +242,12 @@ static _Noreturn void serve(struct holder *holder)
 			[PASTA] = { .fd = holder->pasta.words, .events = POLLIN },
 			[RELAY] = { .fd = holder->relay, .events = POLLIN },
 		};
+		bool asked = false;
+
+		for (int i = ASKED; i < COUNT; i++)
+			polled[i] =
+				(struct pollfd){ .fd = holder->space[SPACE_DATAGRAMS + i - ASKED],
+						 .events = POLLIN };
 		if (poll(polled, COUNT, timeout) < 0 && errno != EINTR)
 			fail(holder, "cannot wait", -errno);
 		/* the keeper says nothing more: what ends this process is its death */
@@ -253,6 +259,10 @@ static _Noreturn void serve(struct holder *holder)
 			hear_session(holder);
 		if (polled[PASTA].revents)
 			hear_pasta(holder);
+		for (int i = ASKED; i < COUNT; i++)
+			asked |= polled[i].revents != 0;
+		if (asked)
+			start_relay(holder);
 		if (polled[RELAY].revents) {
 			descriptor_close(&holder->relay);
 			say(holder, NETWORK_NAMELESS, "");

@@ -11,7 +11,7 @@
  *   holder   its process 1: makes the namespace, starts the others, keeps the host's own addresses
  *            out of reach as they come and go. It ends with the keeper, and they with it.
  *   pasta    not ours: /usr/bin/pasta of Debian's package passt
- *   relay    carries questions to name servers on this machine, and answers back
+ *   relay    carries questions to name servers on this machine, and answers back; from the first on
  *
  * In U, that user namespace, they have the capabilities they need: those count for the session's
  * network namespace, which U owns, and for nothing else.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -99,16 +100,23 @@ static bool has_avx2(void)
 #endif
 }
 
-static _Noreturn void become_pasta(int namespace, char *const argv[], int words)
+struct beginning {
+	int namespace;
+	int words;
+	char *const *arguments;
+};
+
+static int become_pasta(void *pointer)
 {
+	const struct beginning *beginning = pointer;
 	char *const environment[] = { NULL };
 
 	reset_signals();
-	if (dup2(namespace, 0) == 0 && dup2(words, 1) == 1 && dup2(words, 2) == 2 &&
-	    close_range(3, ~0U, 0) == 0) {
+	if (dup2(beginning->namespace, 0) == 0 && dup2(beginning->words, 1) == 1 &&
+	    dup2(beginning->words, 2) == 2 && close_range(3, ~0U, 0) == 0) {
 		if (has_avx2())
-			execve(PASTA_PATH ".avx2", argv, environment);
-		execve(PASTA_PATH, argv, environment);
+			execve(PASTA_PATH ".avx2", beginning->arguments, environment);
+		execve(PASTA_PATH, beginning->arguments, environment);
 	}
 	dprintf(2, "cannot execute " PASTA_PATH ": %s\n", strerror(errno));
 	_exit(127);
@@ -116,15 +124,19 @@ static _Noreturn void become_pasta(int namespace, char *const argv[], int words)
 
 int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta)
 {
+	/* as with vfork(2): a copy of the memory would take longer than what the child does */
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	struct beginning beginning = { .namespace = namespace,
+				       .arguments = arguments[direct4][direct6] };
 	int ends[2];
 	pid_t child;
 
 	*pasta = PASTA_NONE;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	child = fork();
-	if (child == 0)
-		become_pasta(namespace, arguments[direct4][direct6], ends[1]);
+	beginning.words = ends[1];
+	child = clone(become_pasta, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+		      &beginning);
 	close(ends[1]);
 	if (child < 0) {
 		int error = errno;

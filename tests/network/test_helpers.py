@@ -25,8 +25,18 @@ class Live:
         self.session = net.start(worker, client(*verb))
         self.session.expect("network private")
         self.session.expect("\n")
+        # the relay begins when it is first asked; nothing listens there
+        machine.wait_until(self._ask_the_relay, 10, 0.1)
         self.pids = machine.wait_until(self._find, 10)
         assert self.pids, "not all of its processes were found"
+
+    def _ask_the_relay(self):
+        init = [pid for pid in machine.descendants(self.session.process.pid)
+                if machine.process_table().get(pid, ("", "", ""))[2] == "privexec-init"]
+        return init and machine.run(
+            ["nsenter", "--target", str(init[0]), "--net", "/usr/bin/python3", "-c",
+             "import socket; socket.socket(2, 2).sendto(b'?' * 20, ('127.0.0.1', 53))"]
+        ).returncode == 0
 
     def _find(self):
         table = machine.process_table()
