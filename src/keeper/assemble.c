@@ -621,6 +621,7 @@ static void await_network(struct session *session)
 		snprintf(words, size, "private (no way out)");
 		session_say(session, MESSAGE_WARNING, "the private network has no way out: %s",
 			    text);
+		session->network.over = true;
 		break;
 	case -ETIMEDOUT:
 		session_say(session, MESSAGE_WARNING,
@@ -630,7 +631,7 @@ static void await_network(struct session *session)
 		snprintf(words, size, "private (no way out)");
 		session_say(session, MESSAGE_WARNING,
 			    "the private network has no way out: its first process ended");
-		descriptor_close(&session->network.channel);
+		session->network.over = true;
 	}
 }
 

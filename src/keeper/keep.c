@@ -127,22 +127,21 @@ static bool take_note(const struct session *session, int32_t *status)
 	return length > 0;
 }
 
-/* A helper that ends takes with it what it gave, and the session goes on. Returns false when there
- * is nobody left to say more. */
+/* A helper that ends takes with it what it gave, and the session goes on. Returns false when
+ * there is nothing left of it. */
 static bool hear_network(const struct session *session)
 {
 	char text[NETWORK_TEXT_MAX + 1];
 
 	switch (network_hear(&session->network, 0, text)) {
 	case NETWORK_UP: /* later than the session waited for it */
-		break;
 	case NETWORK_OFFLINE:
 		break;
 	case NETWORK_FAILED:
 	case NETWORK_ENDED:
 		session_say(session, MESSAGE_WARNING,
 			    "the private network has no way out any more: %s", text);
-		break;
+		return false;
 	case NETWORK_NAMELESS:
 		session_say(session, MESSAGE_WARNING,
 			    "the relay of the name service ended: names that a server on this "
@@ -227,7 +226,8 @@ static void keep(struct session *session, struct message_ended *ended)
 		[WATCH_SWEEPER] = { .fd = session->sweeper.pidfd, .events = POLLIN },
 		[WATCH_SWAP] = { .fd = session->swap.watch, .events = POLLPRI },
 		[WATCH_LISTENER] = { .fd = session->listener, .events = POLLIN },
-		[WATCH_NETWORK] = { .fd = session->network.channel, .events = POLLIN },
+		[WATCH_NETWORK] = { .fd = session->network.over ? -1 : session->network.channel,
+				    .events = POLLIN },
 	};
 	int64_t deadline = 0;
 	int32_t status = -1;

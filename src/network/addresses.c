@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/in.h>
 #include <linux/xfrm.h>
 #include <string.h>
@@ -128,7 +129,8 @@ int addresses_forbid_groups(int policies)
 		error = forbid(policies, &broadcast, 0, true);
 	if (!error)
 		error = forbid(policies, &multicast6, IPPROTO_UDP, true);
-	return error;
+	/* of a kernel without IPv6 */
+	return error == -EAFNOSUPPORT ? 0 : error;
 }
 
 /* Is @message a route by which the host takes packets for itself? Then what to block for it. */
@@ -263,7 +265,13 @@ unsigned addresses_hear(int watch, bool *ret_changed)
 
 static int find_way(const struct nlmsghdr *message, void *context)
 {
-	*(unsigned *)context |= way_of(message);
+	unsigned way = way_of(message), *found = context;
+
+	/* pasta takes the first that it finds */
+	if (way && !(*found & way))
+		*found |= netlink_route_attribute(message, RTA_GATEWAY)
+				  ? way
+				  : way | ADDRESSES_DIRECT(way);
 	return 0;
 }
 
@@ -280,4 +288,43 @@ unsigned addresses_ways(int ask)
 		netlink_dump(ask, &request, find_way, &found);
 	}
 	return found;
+}
+
+/* The index of the interface that is up and no loopback. */
+static int find_interface(const struct nlmsghdr *message, void *context)
+{
+	const struct ifinfomsg *interface = NLMSG_DATA(message);
+
+	if (message->nlmsg_type == RTM_NEWLINK &&
+	    message->nlmsg_len >= NLMSG_LENGTH(sizeof(*interface)) &&
+	    (interface->ifi_flags & IFF_UP) && !(interface->ifi_flags & IFF_LOOPBACK))
+		*(int *)context = interface->ifi_index;
+	return 0;
+}
+
+void addresses_lead_out(int routes, unsigned families)
+{
+	const struct ifinfomsg any = { .ifi_family = AF_UNSPEC };
+	struct netlink_request request;
+	int interface = 0;
+
+	netlink_begin(&request, RTM_GETLINK, 0, &any, sizeof(any));
+	netlink_dump(routes, &request, find_interface, &interface);
+	for (unsigned family = ADDRESSES_IPV4; interface > 0 && family <= ADDRESSES_IPV6;
+	     family <<= 1) {
+		const struct rtmsg route = {
+			.rtm_family = family == ADDRESSES_IPV4 ? AF_INET : AF_INET6,
+			.rtm_table = RT_TABLE_MAIN,
+			.rtm_protocol = RTPROT_STATIC,
+			.rtm_scope = RT_SCOPE_LINK,
+			.rtm_type = RTN_UNICAST,
+		};
+
+		if (!(families & family))
+			continue;
+		netlink_begin(&request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &route,
+			      sizeof(route));
+		netlink_add(&request, RTA_OIF, &interface, sizeof(interface));
+		netlink_ask(routes, &request);
+	}
 }

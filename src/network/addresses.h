@@ -41,6 +41,9 @@ int addresses_refresh(struct addresses *addresses);
 /* Families, as bits. */
 #define ADDRESSES_IPV4 1U
 #define ADDRESSES_IPV6 2U
+#define ADDRESSES_FAMILIES (ADDRESSES_IPV4 | ADDRESSES_IPV6)
+/* Besides, where the default route of the family has no gateway, as one into a tunnel. */
+#define ADDRESSES_DIRECT(families) ((families) << 2)
 
 /*
  * Takes in what @watch, a netlink socket that hears routes, has. Returns of which families there
@@ -48,7 +51,14 @@ int addresses_refresh(struct addresses *addresses);
  */
 unsigned addresses_hear(int watch, bool *ret_changed);
 
-/* Of which families the network of the netlink socket @ask has default routes. */
+/*
+ * In the session's network: makes default routes of @families over its interface, without a
+ * gateway. pasta makes none where the host's has none, as that of a tunnel.
+ */
+void addresses_lead_out(int routes, unsigned families);
+
+/* Of which families the network of the netlink socket @ask has default routes, and which are
+ * direct. */
 unsigned addresses_ways(int ask);
 
 #endif

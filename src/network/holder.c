@@ -28,8 +28,11 @@
 #include "network/relay.h"
 #include "network/space.h"
 
-/* pasta is not tried more often than that while the host's network comes and goes. */
-#define AGAIN_MILLISECONDS 500
+/* After news of a way out: IPv6 often comes a moment after IPv4, and pasta looks once. */
+#define SETTLE_MILLISECONDS 500
+
+/* pasta sets up IPv6 right after IPv4, if at all: it does not where the host's is not complete. */
+#define OTHER_MILLISECONDS 3
 
 struct holder {
 	int channel;
@@ -38,9 +41,12 @@ struct holder {
 	struct pasta pasta;
 	bool said;	  /* whether there is a network */
 	bool given_up;	  /* pasta will not be started again */
-	unsigned ways;	  /* what the host has, ADDRESSES_* */
-	unsigned missing; /* and pasta has not set up in the session yet */
-	int64_t tried;
+	unsigned direct;  /* what pasta cannot set up, and is when it is ready */
+	unsigned missing; /* default routes that pasta has to set up in the session yet: ADDRESSES_*
+			   */
+	/* clock_milliseconds(); 0: not */
+	int64_t start_at; /* when pasta is to be started */
+	int64_t up_at;	  /* when what is missing is waited for no longer */
 	struct addresses addresses;
 };
 
@@ -123,19 +129,23 @@ static void begin(struct holder *holder)
 
 static void start_pasta(struct holder *holder)
 {
+	unsigned ways = addresses_ways(holder->addresses.ask);
 	int error;
 
-	holder->missing = holder->ways;
-	holder->ways = 0;
-	holder->tried = clock_milliseconds();
-	error = pasta_start(holder->space[SPACE_NAMESPACE], &holder->pasta);
+	holder->start_at = 0;
+	holder->missing = ways & ADDRESSES_FAMILIES;
+	holder->direct = ways & ADDRESSES_DIRECT(ADDRESSES_IPV4);
+	if (!holder->missing)
+		return;
+	error = pasta_start(holder->space[SPACE_NAMESPACE], ways & ADDRESSES_DIRECT(ADDRESSES_IPV4),
+			    ways & ADDRESSES_DIRECT(ADDRESSES_IPV6), &holder->pasta);
 	if (error)
 		fail(holder, "cannot start pasta", error);
 }
 
 static void is_up(struct holder *holder)
 {
-	holder->missing = 0;
+	holder->up_at = 0;
 	if (!holder->said)
 		say(holder, NETWORK_UP, "");
 	holder->said = true;
@@ -147,7 +157,7 @@ static void pasta_is_gone(struct holder *holder)
 	char text[NETWORK_TEXT_MAX];
 
 	/* the host's way out went while pasta looked for it */
-	if (!was_ready && !holder->ways && !addresses_ways(holder->addresses.ask))
+	if (!was_ready && !addresses_ways(holder->addresses.ask))
 		return;
 	snprintf(text, sizeof(text), "pasta %s%s%s", was_ready ? "ended" : "does not start",
 		 holder->pasta.last[0] ? ": " : "", holder->pasta.last);
@@ -159,8 +169,11 @@ static void hear_pasta(struct holder *holder)
 {
 	if (!pasta_hear(&holder->pasta))
 		pasta_is_gone(holder);
-	else if (holder->pasta.ready)
+	else if (holder->pasta.ready && holder->missing) {
+		addresses_lead_out(holder->space[SPACE_ROUTES], holder->missing);
+		holder->missing = 0;
 		is_up(holder);
+	}
 }
 
 /*
@@ -170,10 +183,15 @@ static void hear_pasta(struct holder *holder)
 static void hear_session(struct holder *holder)
 {
 	bool unused;
+	unsigned came = addresses_hear(holder->space[SPACE_WATCH], &unused);
 
-	holder->missing &= ~addresses_hear(holder->space[SPACE_WATCH], &unused);
-	if (!holder->missing && holder->pasta.words >= 0)
+	if (holder->pasta.words < 0 || !(holder->missing & came))
+		return;
+	holder->missing &= ~came;
+	if (!holder->missing)
 		is_up(holder);
+	else if (!holder->direct)
+		holder->up_at = clock_milliseconds() + OTHER_MILLISECONDS;
 }
 
 static void hear_host(struct holder *holder)
@@ -183,20 +201,11 @@ static void hear_host(struct holder *holder)
 
 	if (changed)
 		refresh(holder);
-	holder->ways |= ways;
+	if (ways && holder->pasta.words < 0 && !holder->given_up)
+		holder->start_at = clock_milliseconds() + SETTLE_MILLISECONDS;
 }
 
-/* Milliseconds until pasta is to be started; -1: it runs, or there is no way out for it. */
-static int time_to_pasta(const struct holder *holder)
-{
-	int64_t left = holder->tried + AGAIN_MILLISECONDS - clock_milliseconds();
-
-	if (holder->pasta.words >= 0 || holder->given_up || !holder->ways)
-		return -1;
-	return left > 0 ? (int)left : 0;
-}
-
-/* Once the session is no longer waiting: what it asks until then waits in the sockets. */
+/* When the session asks for the first time: that waits in the socket. Many never do. */
 static void start_relay(struct holder *holder)
 {
 	holder->relay = relay_start(holder->space);
@@ -206,11 +215,25 @@ static void start_relay(struct holder *holder)
 		descriptor_close(&holder->space[i]);
 }
 
+/* Does what is due. Returns the milliseconds until something is; -1: nothing will be. */
+static int look_at_clock(struct holder *holder)
+{
+	int64_t now = clock_milliseconds(), next;
+
+	if (holder->start_at && now >= holder->start_at)
+		start_pasta(holder);
+	if (holder->up_at && now >= holder->up_at)
+		is_up(holder);
+	next = holder->up_at ? holder->up_at : holder->start_at;
+	return next ? (int)(next - now) : -1;
+}
+
 static _Noreturn void serve(struct holder *holder)
 {
-	enum { KEEPER, HOST, SESSION, PASTA, RELAY, COUNT };
+	enum { KEEPER, HOST, SESSION, PASTA, RELAY, ASKED, COUNT = ASKED + 4 };
 
 	while (true) {
+		int timeout = look_at_clock(holder);
 		struct pollfd polled[COUNT] = {
 			[KEEPER] = { .fd = holder->channel, .events = POLLIN },
 			[HOST] = { .fd = holder->addresses.watch, .events = POLLIN },
@@ -219,16 +242,12 @@ static _Noreturn void serve(struct holder *holder)
 			[PASTA] = { .fd = holder->pasta.words, .events = POLLIN },
 			[RELAY] = { .fd = holder->relay, .events = POLLIN },
 		};
-		int timeout = time_to_pasta(holder);
+		bool asked = false;
 
-		if (timeout == 0) {
-			start_pasta(holder);
-			continue;
-		}
-		if (holder->said && holder->space[SPACE_DATAGRAMS] >= 0) {
-			start_relay(holder);
-			continue;
-		}
+		for (int i = ASKED; i < COUNT; i++)
+			polled[i] =
+				(struct pollfd){ .fd = holder->space[SPACE_DATAGRAMS + i - ASKED],
+						 .events = POLLIN };
 		if (poll(polled, COUNT, timeout) < 0 && errno != EINTR)
 			fail(holder, "cannot wait", -errno);
 		/* the keeper says nothing more: what ends this process is its death */
@@ -240,6 +259,10 @@ static _Noreturn void serve(struct holder *holder)
 			hear_session(holder);
 		if (polled[PASTA].revents)
 			hear_pasta(holder);
+		for (int i = ASKED; i < COUNT; i++)
+			asked |= polled[i].revents != 0;
+		if (asked)
+			start_relay(holder);
 		if (polled[RELAY].revents) {
 			descriptor_close(&holder->relay);
 			say(holder, NETWORK_NAMELESS, "");
@@ -254,12 +277,10 @@ _Noreturn void network_hold(int channel)
 	holder.channel = channel;
 	settle(&holder);
 	begin(&holder);
-	holder.ways = addresses_ways(holder.addresses.ask);
-	if (holder.ways)
-		start_pasta(&holder);
+	start_pasta(&holder);
 	/* while pasta gets ready, and before anything of the session runs */
 	refresh(&holder);
-	if (!holder.ways && holder.pasta.words < 0) {
+	if (holder.pasta.words < 0) {
 		holder.said = true;
 		say(&holder, NETWORK_OFFLINE, "");
 	}

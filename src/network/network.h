@@ -11,7 +11,7 @@
  *   holder   its process 1: makes the namespace, starts the others, keeps the host's own addresses
  *            out of reach as they come and go. It ends with the keeper, and they with it.
  *   pasta    not ours: /usr/bin/pasta of Debian's package passt
- *   relay    carries questions to name servers on this machine, and answers back
+ *   relay    carries questions to name servers on this machine, and answers back; from the first on
  *
  * In U, that user namespace, they have the capabilities they need: those count for the session's
  * network namespace, which U owns, and for nothing else.
@@ -28,9 +28,10 @@
 struct network {
 	int holder;  /* pidfd */
 	int channel; /* from the holder: enum network_note, then text where it says so */
+	bool over;   /* it has no way out and gets none: nothing more is listened to */
 };
 
-#define NETWORK_HAS_NONE ((struct network){ -1, -1 })
+#define NETWORK_HAS_NONE ((struct network){ -1, -1, false })
 
 /* What the holder says. NETWORK_NAMESPACE comes first, then one of the next three, once. */
 enum network_note {

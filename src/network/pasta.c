@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,28 +25,20 @@
  * takes the line by which it says that it is ready, 2 what it has to complain of until then. Later
  * it must not write anywhere: not to the system's log either.
  */
-static char *const arguments[] = {
-	PASTA_NAME,
-	"-f",
-	"-q",
-	"--config-net",
-	"-t",
-	"none",
-	"-u",
-	"none",
-	"-T",
-	"none",
-	"-U",
-	"none",
-	"--no-map-gw",
-	"--netns",
-	"/proc/self/fd/0",
-	"--no-netns-quit",
-	"-P",
-	"/proc/self/fd/1",
-	"-l",
-	"/dev/null",
-	NULL,
+#define ALWAYS                                                                                  \
+	PASTA_NAME, "-f", "-q", "--config-net", "-t", "none", "-u", "none", "-T", "none", "-U", \
+		"none", "--no-map-gw", "-M", GATEWAY_MAC, "--netns", "/proc/self/fd/0",         \
+		"--no-netns-quit", "-P", "/proc/self/fd/1", "-l", "/dev/null"
+
+/* Of what answers for everybody else. Without one that is said, a host whose default route leads
+ * into a tunnel, which has none, has no private networks; nor without a gateway. */
+#define GATEWAY_MAC "9a:55:9a:55:9a:55"
+#define GATEWAY_IPV4 "-g", "169.254.2.2"
+#define GATEWAY_IPV6 "-g", "fe80::1"
+
+static char *const arguments[2][2][32] = {
+	{ { ALWAYS, NULL }, { ALWAYS, GATEWAY_IPV6, NULL } },
+	{ { ALWAYS, GATEWAY_IPV4, NULL }, { ALWAYS, GATEWAY_IPV4, GATEWAY_IPV6, NULL } },
 };
 
 /* Like descriptor_open_trusted() for "/", "/usr" and so on: nobody but root can put a file there.
@@ -107,32 +100,43 @@ static bool has_avx2(void)
 #endif
 }
 
-static _Noreturn void become_pasta(int namespace, int words)
+struct beginning {
+	int namespace;
+	int words;
+	char *const *arguments;
+};
+
+static int become_pasta(void *pointer)
 {
+	const struct beginning *beginning = pointer;
 	char *const environment[] = { NULL };
 
 	reset_signals();
-	if (dup2(namespace, 0) == 0 && dup2(words, 1) == 1 && dup2(words, 2) == 2 &&
-	    close_range(3, ~0U, 0) == 0) {
+	if (dup2(beginning->namespace, 0) == 0 && dup2(beginning->words, 1) == 1 &&
+	    dup2(beginning->words, 2) == 2 && close_range(3, ~0U, 0) == 0) {
 		if (has_avx2())
-			execve(PASTA_PATH ".avx2", arguments, environment);
-		execve(PASTA_PATH, arguments, environment);
+			execve(PASTA_PATH ".avx2", beginning->arguments, environment);
+		execve(PASTA_PATH, beginning->arguments, environment);
 	}
 	dprintf(2, "cannot execute " PASTA_PATH ": %s\n", strerror(errno));
 	_exit(127);
 }
 
-int pasta_start(int namespace, struct pasta *pasta)
+int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta)
 {
+	/* as with vfork(2): a copy of the memory would take longer than what the child does */
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	struct beginning beginning = { .namespace = namespace,
+				       .arguments = arguments[direct4][direct6] };
 	int ends[2];
 	pid_t child;
 
 	*pasta = PASTA_NONE;
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
-	child = fork();
-	if (child == 0)
-		become_pasta(namespace, ends[1]);
+	beginning.words = ends[1];
+	child = clone(become_pasta, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+		      &beginning);
 	close(ends[1]);
 	if (child < 0) {
 		int error = errno;

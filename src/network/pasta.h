@@ -23,9 +23,10 @@ struct pasta {
 
 /*
  * Starts pasta for the network namespace @namespace, as root of the calling process's user
- * namespace. Its end is an end of file on pasta->words. 0 or a negative errno.
+ * namespace. Its end is an end of file on pasta->words. 0 or a negative errno. @direct4,
+ * @direct6: the host's default route has no gateway.
  */
-int pasta_start(int namespace, struct pasta *pasta);
+int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta);
 
 /* Takes in what it says. Returns false when it has ended; @pasta is as PASTA_NONE then, but for
  * .ready and .last. */

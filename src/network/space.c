@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,7 +11,6 @@
 
 #include "base/cleanup.h"
 #include "confine/confine.h"
-#include "control/channel.h"
 #include "network/addresses.h"
 #include "network/netlink.h"
 #include "network/space.h"
@@ -90,40 +90,30 @@ static int fill(int descriptors[SPACE_DESCRIPTORS])
 	return 0;
 }
 
-static _Noreturn void make(int channel)
-{
-	int descriptors[SPACE_DESCRIPTORS] = { 0 };
-	bool six;
-	int error = fill(descriptors);
+struct making {
+	int *descriptors;
+	int error;
+};
 
-	six = descriptors[SPACE_DATAGRAMS6] >= 0 && descriptors[SPACE_STREAMS6] >= 0;
-	channel_send(channel, &error, sizeof(error), error ? NULL : descriptors,
-		     error ? 0
-		     : six ? SPACE_DESCRIPTORS
-			   : SPACE_DATAGRAMS6);
+static int make(void *pointer)
+{
+	struct making *making = pointer;
+
+	making->error = fill(making->descriptors);
 	_exit(0);
 }
 
 int space_make(int ret_descriptors[SPACE_DESCRIPTORS])
 {
-	size_t count = SPACE_DESCRIPTORS;
-	int ends[2], error = channel_pair(ends), said;
-	ssize_t length;
-	pid_t child;
+	/* it shares memory and descriptors with the caller, who waits: only its network is another
+	 */
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	struct making making = { .descriptors = ret_descriptors };
 
-	if (error)
-		return error;
-	child = fork();
-	if (child == 0)
-		make(ends[1]);
-	error = child < 0 ? -errno : 0;
-	close(ends[1]);
 	for (int i = 0; i < SPACE_DESCRIPTORS; i++)
 		ret_descriptors[i] = -1;
-	if (!error) {
-		length = channel_receive(ends[0], &said, sizeof(said), ret_descriptors, &count);
-		error = length == sizeof(said) ? said : -EIO;
-	}
-	close(ends[0]);
-	return error;
+	if (clone(make, stack + sizeof(stack), CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD,
+		  &making) < 0)
+		return -errno;
+	return making.error;
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A host with one network interface, and another machine at the other end: two network namespaces and
-a cable (veth). The host has a mount namespace too, with a resolv.conf of its own, and a /dev/net/tun
-that users may open, as where udev runs. All of it goes with its processes."""
+"""A host with one network interface, and another machine at the other end: two network namespaces
+and a cable (veth). The host has a mount namespace too, with a resolv.conf of its own, and a
+/dev/net/tun that users may open, as where udev runs. All of it goes with its processes."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ class Process:
         while self.output.find(text.encode(), self.taken) < 0:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                raise AssertionError(f"not within {seconds} s: {text!r} in {self.output!r}")
+                raise AssertionError(f"not within {seconds} s: {text!r}: {self.output!r}")
             piece = os.read(self.process.stdout.fileno(), 65536)
             if not piece:
                 raise AssertionError(f"ended without {text!r}: {self.output!r}")

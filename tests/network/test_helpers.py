@@ -25,8 +25,18 @@ class Live:
         self.session = net.start(worker, client(*verb))
         self.session.expect("network private")
         self.session.expect("\n")
+        # the relay begins when it is first asked; nothing listens there
+        machine.wait_until(self._ask_the_relay, 10, 0.1)
         self.pids = machine.wait_until(self._find, 10)
         assert self.pids, "not all of its processes were found"
+
+    def _ask_the_relay(self):
+        init = [pid for pid in machine.descendants(self.session.process.pid)
+                if machine.process_table().get(pid, ("", "", ""))[2] == "privexec-init"]
+        return init and machine.run(
+            ["nsenter", "--target", str(init[0]), "--net", "/usr/bin/python3", "-c",
+             "import socket; socket.socket(2, 2).sendto(b'?' * 20, ('127.0.0.1', 53))"]
+        ).returncode == 0
 
     def _find(self):
         table = machine.process_table()
@@ -79,8 +89,9 @@ def test_the_same_user_looks_into_none_of_them(net, user, alice, bench):
     with Live(net, user) as live:
         live.asks()
         for helper in HELPERS:
-            uid = Path(f"/proc/{live.pids[helper]}/status").read_text().split("Uid:")[1].split()[:4]
-            assert set(uid) == {str(alice.uid)}, "a control: they are the same user's"
+            status = Path(f"/proc/{live.pids[helper]}/status").read_text()
+            uids = status.split("Uid:")[1].split()[:4]
+            assert set(uids) == {str(alice.uid)}, "a control: they are the same user's"
             results = attacker.outcome(alice.run(bench.attack(*looks_at(live.pids[helper]))))
             assert attacker.succeeded(results) == set(), helper
 
@@ -121,7 +132,8 @@ def test_pasta_has_an_empty_environment_and_the_descriptors_it_needs(net, root):
 
 def test_they_are_in_the_control_group_of_the_session(net, root):
     with Live(net, root) as live:
-        groups = {Path(f"/proc/{live.pids[name]}/cgroup").read_text() for name in (*HELPERS, "init")}
+        groups = {Path(f"/proc/{live.pids[name]}/cgroup").read_text()
+                  for name in (*HELPERS, "init")}
         assert len(groups) == 1 and "privexec-" in groups.pop()
 
 
@@ -167,7 +179,8 @@ def test_one_that_dies_is_announced_once_and_the_session_goes_on(net, user, vict
 
 def test_without_the_holder_there_is_no_way_to_the_host_either(net, user):
     attempts = [f"plain=tcp:{HOST}:8002", f"plain=tcp:{SECOND}:8002"]
-    with net.more_addresses("more", f"{SECOND}/24"), net.peer("host", "listen", "tcp:0.0.0.0:8002") as server:
+    with net.more_addresses("more", f"{SECOND}/24"), net.peer(
+            "host", "listen", "tcp:0.0.0.0:8002") as server:
         with Live(net, user, ("hold", "reach", *attempts)) as live:
             kill(live.pids["holder"])
             live.session.expect("no way out any more")

@@ -191,6 +191,21 @@ def test_a_host_that_moves_to_another_network_takes_its_sessions_along(net, user
         session.process.wait(20)
 
 
+def test_a_default_route_without_a_gateway_as_that_of_a_tunnel_will_do(net, user):
+    far, far6 = "10.88.0.1", "fd88::1"
+    net.at("outside", f"ip addr add {far}/32 dev eth0; ip addr add {far6}/128 dev eth0 nodad")
+    net.route("del")
+    net.at("host", "ip route add default dev eth0; ip -6 route add default dev eth0")
+    try:
+        for address in (far, far6):
+            assert said(net.run(user, client("tcp", address, 7001, "hello"))) == "hello", "a control"
+            assert said(net.session(user, client("tcp", address, 7001, "hello"))) == "hello"
+    finally:
+        net.at("host", "ip route del default dev eth0; ip -6 route del default dev eth0")
+        net.route()
+        net.at("outside", f"ip addr del {far}/32 dev eth0; ip addr del {far6}/128 dev eth0")
+
+
 # --- what is said
 
 def first_line(done):
