@@ -27,7 +27,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
-#include "base/process.h"
 #include "confine/calls.h"
 #include "confine/confine.h"
 #include "confine/scopes.h"
@@ -42,9 +41,6 @@
 
 /* How long the inside may take; a lower file system that hangs after the survey ends here. */
 #define INSIDE_MILLISECONDS 10000
-
-/* How long a private network may take to be there; the session then starts without. */
-#define NETWORK_MILLISECONDS 5000
 
 /* Times sessions_per_user: how many dead sessions of a user's may be held before he is refused. */
 #define HELD_SHARE 4
@@ -415,62 +411,6 @@ static int make_cgroup(struct session *session, struct problem *problem)
 	return 0;
 }
 
-/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file.
- */
-static void move_to_cgroup(const struct session *session, pid_t pid)
-{
-	char text[16];
-	int error;
-
-	snprintf(text, sizeof(text), "%d", pid);
-	error = descriptor_write_file(session->cgroup.directory, "cgroup.procs", text);
-	if (error)
-		session_say(session, MESSAGE_DEBUG, "cannot be moved there either: %s",
-			    strerror(-error));
-}
-
-/* A child in the session's cgroup and in new @namespaces, with a channel to it of which each has
- * its end in *@ret_channel. As process_clone(). */
-static pid_t clone_into(const struct session *session, uint64_t namespaces, int *ret_channel,
-			int *ret_pidfd)
-{
-	int ends[2], error = channel_pair(ends);
-	pid_t child;
-
-	if (error)
-		return error;
-	child = process_clone(namespaces, session->cgroup.directory, ret_pidfd);
-	if (child < 0 && session->cgroup.directory >= 0) {
-		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
-			    strerror(-child));
-		child = process_clone(namespaces, -1, ret_pidfd);
-		if (child > 0)
-			move_to_cgroup(session, child);
-	}
-	*ret_channel = child == 0 ? ends[1] : ends[0];
-	if (child != 0)
-		close(ends[1]);
-	return child;
-}
-
-static int start_network(struct session *session, struct problem *problem)
-{
-	struct network *network = &session->network;
-	pid_t holder =
-		clone_into(session, network_clone_flags, &network->channel, &network->holder);
-	int error;
-
-	if (holder == 0)
-		network_hold(network->channel);
-	if (holder < 0)
-		return problem_set(problem, -holder,
-				   "cannot start the private network: %s; too many processes?",
-				   strerror(-holder));
-	session_say(session, MESSAGE_DEBUG, "private network: held by process %d", holder);
-	error = sweeper_give(&session->sweeper, SWEEPER_NETWORK, &network->holder, 1, problem);
-	return error ? error : network_start(network, holder, &session->authority, problem);
-}
-
 /* All that has a name outside of this process. */
 static int make_outside(struct session *session, struct problem *problem)
 {
@@ -510,7 +450,7 @@ static int make_outside(struct session *session, struct problem *problem)
 	if (!error)
 		session_say(session, MESSAGE_DEBUG, "swap: %s", session->swap.word);
 	if (!error && session->plan.network == NETWORK_PRIVATE)
-		error = start_network(session, problem);
+		error = session_start_network(session, problem);
 	if (!error)
 		error = make_store(session, problem);
 	if (!error) {
@@ -523,7 +463,8 @@ static int make_outside(struct session *session, struct problem *problem)
 static int clone_init(struct session *session, struct problem *problem)
 {
 	const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
-	pid_t child = clone_into(session, namespaces, &session->init_channel, &session->init_pidfd);
+	pid_t child =
+		session_clone(session, namespaces, &session->init_channel, &session->init_pidfd);
 
 	if (child == 0)
 		inside(session);
@@ -603,38 +544,6 @@ static int give_streams(struct session *session, struct problem *problem)
 	return 0;
 }
 
-/* The command starts when it has a network, or when it is known to have none. */
-static void await_network(struct session *session)
-{
-	char text[NETWORK_TEXT_MAX + 1], *words = session->plan.network_words;
-	size_t size = sizeof(session->plan.network_words);
-
-	if (session->plan.network != NETWORK_PRIVATE)
-		return;
-	switch (network_hear(&session->network, NETWORK_MILLISECONDS, text)) {
-	case NETWORK_UP:
-		break;
-	case NETWORK_OFFLINE:
-		snprintf(words, size, "private (this machine has none now)");
-		break;
-	case NETWORK_FAILED:
-		snprintf(words, size, "private (no way out)");
-		session_say(session, MESSAGE_WARNING, "the private network has no way out: %s",
-			    text);
-		session->network.over = true;
-		break;
-	case -ETIMEDOUT:
-		session_say(session, MESSAGE_WARNING,
-			    "the private network is not there yet; the session starts without");
-		break;
-	default:
-		snprintf(words, size, "private (no way out)");
-		session_say(session, MESSAGE_WARNING,
-			    "the private network has no way out: its first process ended");
-		session->network.over = true;
-	}
-}
-
 int session_await(struct session *session, struct problem *problem)
 {
 	int64_t limit = clock_milliseconds() + INSIDE_MILLISECONDS;
@@ -649,7 +558,7 @@ int session_await(struct session *session, struct problem *problem)
 	if (error)
 		return error;
 	session_say(session, MESSAGE_DEBUG, "closed and confined");
-	await_network(session);
+	session_await_network(session);
 	if (session->plan.network == NETWORK_HOST && !session->probes.scopes)
 		session_say(session, MESSAGE_DEBUG,
 			    "this kernel cannot keep it from other programs' abstract sockets");

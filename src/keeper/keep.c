@@ -127,35 +127,6 @@ static bool take_note(const struct session *session, int32_t *status)
 	return length > 0;
 }
 
-/* A helper that ends takes with it what it gave, and the session goes on. Returns false when
- * there is nothing left of it. */
-static bool hear_network(const struct session *session)
-{
-	char text[NETWORK_TEXT_MAX + 1];
-
-	switch (network_hear(&session->network, 0, text)) {
-	case NETWORK_UP: /* later than the session waited for it */
-	case NETWORK_OFFLINE:
-		break;
-	case NETWORK_FAILED:
-	case NETWORK_ENDED:
-		session_say(session, MESSAGE_WARNING,
-			    "the private network has no way out any more: %s", text);
-		return false;
-	case NETWORK_NAMELESS:
-		session_say(session, MESSAGE_WARNING,
-			    "the relay of the name service ended: names that a server on this "
-			    "machine knows are not found any more");
-		break;
-	default:
-		session_say(session, MESSAGE_WARNING,
-			    "the private network has no way out any more: its first process was "
-			    "ended");
-		return false;
-	}
-	return true;
-}
-
 static void set_cause(struct message_ended *ended, const char *cause)
 {
 	ended->status = 125;
@@ -194,7 +165,7 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 			  "swap was switched on, and nothing could keep the session from it");
 		return true;
 	}
-	if (watch[WATCH_NETWORK].revents && !hear_network(session))
+	if (watch[WATCH_NETWORK].revents && !session_hear_network(session))
 		watch[WATCH_NETWORK].fd = -1;
 	if (watch[WATCH_LISTENER].revents && answer(session)) {
 		set_cause(ended, "somebody of the same user or root asked for it");

@@ -71,6 +71,25 @@ int session_await(struct session *session, struct problem *problem);
 int session_confine(const struct session *session, struct problem *problem);
 void session_keep(struct session *session);
 
+/*
+ * In networking.c. session_clone(): a child in the session's cgroup and in new @namespaces, with a
+ * channel to it of which each has its end in *@ret_channel; else as process_clone().
+ */
+pid_t session_clone(const struct session *session, uint64_t namespaces, int *ret_channel,
+		    int *ret_pidfd);
+
+/* Starts the helpers of a private network. As root. 0 or a negative errno. */
+int session_start_network(struct session *session, struct problem *problem);
+
+/* Waits until the session has a network, or is known to have none: only then its command starts. */
+void session_await_network(struct session *session);
+
+/*
+ * Hears what became of it: a helper that ends takes with it what it gave, and the session goes on.
+ * Returns false when there is nothing left of it.
+ */
+bool session_hear_network(const struct session *session);
+
 /* In report.c: lines to the front. The front may be gone: nothing fails. */
 void session_say(const struct session *session, enum message_type type, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -40,7 +40,7 @@ class Live:
 
     def _find(self):
         table = machine.process_table()
-        below = machine.descendants(os.getpid(), table)
+        below = machine.descendants(self.session.process.pid, table) | {self.session.process.pid}
         found = {NAMES[table[pid][2]]: pid for pid in below if table[pid][2] in NAMES}
         return found if set(found) >= {*HELPERS, "front", "keeper", "sweeper", "init"} else None
 

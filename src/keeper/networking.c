@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A session's private network, as the keeper starts it and hears of it; and starting children. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/descriptor.h"
+#include "base/process.h"
+#include "control/channel.h"
+#include "keeper/session.h"
+
+/* How long a private network may take to be there; the session then starts without. */
+#define NETWORK_MILLISECONDS 5000
+
+/* Where clone3(2) cannot do it (before Linux 5.7, or by some filter): a moment later, by its file.
+ */
+static void move_to_cgroup(const struct session *session, pid_t pid)
+{
+	char text[16];
+	int error;
+
+	snprintf(text, sizeof(text), "%d", pid);
+	error = descriptor_write_file(session->cgroup.directory, "cgroup.procs", text);
+	if (error)
+		session_say(session, MESSAGE_DEBUG, "cannot be moved there either: %s",
+			    strerror(-error));
+}
+
+pid_t session_clone(const struct session *session, uint64_t namespaces, int *ret_channel,
+		    int *ret_pidfd)
+{
+	int ends[2], error = channel_pair(ends);
+	pid_t child;
+
+	if (error)
+		return error;
+	child = process_clone(namespaces, session->cgroup.directory, ret_pidfd);
+	if (child < 0 && session->cgroup.directory >= 0) {
+		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
+			    strerror(-child));
+		child = process_clone(namespaces, -1, ret_pidfd);
+		if (child > 0)
+			move_to_cgroup(session, child);
+	}
+	*ret_channel = child == 0 ? ends[1] : ends[0];
+	if (child != 0)
+		close(ends[1]);
+	return child;
+}
+
+int session_start_network(struct session *session, struct problem *problem)
+{
+	struct network *network = &session->network;
+	pid_t holder =
+		session_clone(session, network_clone_flags, &network->channel, &network->holder);
+	int error;
+
+	if (holder == 0)
+		network_hold(network->channel);
+	if (holder < 0)
+		return problem_set(problem, -holder,
+				   "cannot start the private network: %s; too many processes?",
+				   strerror(-holder));
+	session_say(session, MESSAGE_DEBUG, "private network: held by process %d", holder);
+	error = sweeper_give(&session->sweeper, SWEEPER_NETWORK, &network->holder, 1, problem);
+	return error ? error : network_start(network, holder, &session->authority, problem);
+}
+
+void session_await_network(struct session *session)
+{
+	char text[NETWORK_TEXT_MAX + 1], *words = session->plan.network_words;
+	size_t size = sizeof(session->plan.network_words);
+
+	if (session->plan.network != NETWORK_PRIVATE)
+		return;
+	switch (network_hear(&session->network, NETWORK_MILLISECONDS, text)) {
+	case NETWORK_UP:
+		break;
+	case NETWORK_OFFLINE:
+		snprintf(words, size, "private (this machine has none now)");
+		break;
+	case NETWORK_FAILED:
+		snprintf(words, size, "private (no way out)");
+		session_say(session, MESSAGE_WARNING, "the private network has no way out: %s",
+			    text);
+		session->network.over = true;
+		break;
+	case -ETIMEDOUT:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network is not there yet; the session starts without");
+		break;
+	default:
+		snprintf(words, size, "private (no way out)");
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out: its first process ended");
+		session->network.over = true;
+	}
+}
+
+bool session_hear_network(const struct session *session)
+{
+	char text[NETWORK_TEXT_MAX + 1];
+
+	switch (network_hear(&session->network, 0, text)) {
+	case NETWORK_UP: /* later than the session waited for it */
+	case NETWORK_OFFLINE:
+		break;
+	case NETWORK_FAILED:
+	case NETWORK_ENDED:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out any more: %s", text);
+		return false;
+	case NETWORK_NAMELESS:
+		session_say(session, MESSAGE_WARNING,
+			    "the relay of the name service ended: names that a server on this "
+			    "machine knows are not found any more");
+		break;
+	default:
+		session_say(session, MESSAGE_WARNING,
+			    "the private network has no way out any more: its first process was "
+			    "ended");
+		return false;
+	}
+	return true;
+}
