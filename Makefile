@@ -63,7 +63,7 @@ bench:
 	@bench/network
 
 soak:
-	@tools/install-dependencies build run check
+	@tools/install-dependencies build run check vm
 	@$(MAKE) -s all
 	@tests/long $(MINUTES)
 

@@ -16,6 +16,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import zlib
 from collections import namedtuple
 from pathlib import Path
 
@@ -24,6 +25,27 @@ import pytest
 import machine
 
 Installation = namedtuple("Installation", "front keeper prefix configuration")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--part", metavar="I/N", help="of N parts of the tests only this one, from 0")
+    parser.addoption("--part-seed", metavar="SEED", default="0", help="which parts there are")
+    parser.addoption("--whole", metavar="NAME", action="append", default=[],
+                     help="a test, or the beginning of several's names, that is in every part")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--part"):
+        return
+    part, parts = map(int, config.getoption("--part").split("/"))
+    seed, whole = config.getoption("--part-seed"), tuple(config.getoption("--whole"))
+
+    def is_in(item):
+        name = item.nodeid
+        return name.startswith(whole) or zlib.crc32(f"{seed} {name}".encode()) % parts == part
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_in(item)])
+    items[:] = [item for item in items if is_in(item)]
 
 
 def pytest_configure(config):

@@ -48,8 +48,8 @@ static const int sweeper[] = {
 	SCMP_SYS(read),	   /* is the store of the dead session held? */
 	SCMP_SYS(mkdirat), /* then that is listed */
 	SCMP_SYS(flock),
-	SCMP_SYS(fsync),     /* its device, before the kernel forgets it */
-	SCMP_SYS(ftruncate), /* its backing file gives its blocks back */
+	SCMP_SYS(sync_file_range), /* its device, before the kernel forgets it */
+	SCMP_SYS(ftruncate),	   /* its backing file gives its blocks back */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
 	SCMP_SYS(rt_sigreturn),

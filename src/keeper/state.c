@@ -37,11 +37,11 @@ static int open_directory(int parent, const char *name, mode_t mode)
 /* A listing of @directory, whose descriptor stays the caller's. NULL with errno set. */
 static DIR *list(int directory)
 {
-	_cleanup_close_ int listing = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int listing = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *opened = listing < 0 ? NULL : fdopendir(listing);
 
-	if (opened)
-		listing = -1;
+	if (!opened)
+		descriptor_close(&listing);
 	return opened;
 }
 

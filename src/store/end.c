@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/dm-ioctl.h>
 #include <linux/fs.h>
@@ -34,7 +35,11 @@ static void forget(int device)
 {
 	if (device < 0)
 		return;
-	fsync(device);
+	/* no fsync(2): it would have everything below encrypted and on the disk first, for seconds
+	 */
+	sync_file_range(device, 0, 0,
+			SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+				SYNC_FILE_RANGE_WAIT_AFTER);
 	ioctl(device, BLKFLSBUF, 0);
 }
 

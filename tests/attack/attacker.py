@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -93,12 +94,22 @@ class Room:
         log = bench.path / f"{Path(mountpoint).name}.log"
         log.touch()
         log.chmod(0o666)
+        if not self._servers:
+            self._open_fuse_to_all(bench)
         argv = [bench.served, kind, bench.privileged, *device, only, log, "-f",
                 "-o", "attr_timeout=0,entry_timeout=0", *options, mountpoint]
         self._servers.append(subprocess.Popen(self.inside([str(a) for a in argv], user),
                                               stderr=subprocess.DEVNULL, cwd="/"))
         assert machine.wait_until(lambda: str(mountpoint) in self.mountinfo()), "not served"
         return log
+
+    def _open_fuse_to_all(self, bench):
+        """As udev does; without it the node is root's."""
+        node = bench.path / "fuse"
+        if not node.exists():
+            os.mknod(node, stat.S_IFCHR, os.stat("/dev/fuse").st_rdev)
+            node.chmod(0o666)
+        self.sh(f"mount --bind {node} /dev/fuse")
 
     def mountinfo(self):
         return Path(f"/proc/{self._holder.pid}/mountinfo").read_text()
