@@ -31,7 +31,7 @@ static bool is_ipv4(const struct in6_addr *address)
 
 static struct in6_addr from_ipv4(struct in_addr address)
 {
-	struct in6_addr wide;
+	struct in6_addr wide = { 0 };
 
 	memcpy(wide.s6_addr, mapped, sizeof(mapped));
 	memcpy(wide.s6_addr + sizeof(mapped), &address, sizeof(address));

@@ -13,7 +13,7 @@
 static void add(struct name_servers *servers, char *word)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	struct in6_addr address;
+	struct in6_addr address = { 0 };
 
 	if (servers->count == NAME_SERVERS_MAX)
 		return;
