@@ -35,9 +35,9 @@
 #define LOW_HALF 0xffffffffU
 
 /*
- * Families of which there is no end in the network namespace alone, or that nobody has looked at:
- * packets, vsock to a machine's host and guests, Bluetooth, the kernel's cryptography, ... A family
- * with something in its upper half counts as one above all others.
+ * Families that reach past the network namespace, as vsock does to a machine's host and guests, or
+ * that nobody has looked at: packets, Bluetooth, the kernel's cryptography, ... A family with
+ * something in its upper half counts as one above all others.
  */
 #define FAMILY(number)                                                 \
 	WHERE("socket", EAFNOSUPPORT, SCMP_A0(SCMP_CMP_EQ, (number))), \

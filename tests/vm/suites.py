@@ -17,6 +17,7 @@ LEFT_OUT = {
     "installation/test_installation.py::test_make_run": "the build system",
     # a control of the test before it, in a build of its own: a minute of compiling
     "attack/test_inside.py::test_process_one_would_be_open": "shown once, by `make check`",
+    "attack/test_calls.py::test_without_the_filter": "shown once, by `make check`",
     # two minutes each of racing for paths, on an emulated processor with few rounds a second
     "attack/test_remains.py::test_paths_that_move": "a race that needs a fast machine",
     # the front answers before any session is made
