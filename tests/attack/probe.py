@@ -307,14 +307,16 @@ def propagate(target):
         file.write("x")
 
 
-def nested(function):
-    """@function as root of a user and mount namespace of its own."""
+def nested(function, as_root=True):
+    """@function with all capabilities in a user and mount namespace of its own; as root of it, or as
+    whoever it is, so that a program that it starts has none of them."""
     uid, gid = os.geteuid(), os.getegid()
+    root, group = (0, 0) if as_root else (uid, gid)
 
     def inside():
         check(LIBC.unshare(NAMESPACES["user"] | NAMESPACES["mnt"]))
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"),
-                           ("gid_map", f"0 {gid} 1")):
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{root} {uid} 1"),
+                           ("gid_map", f"{group} {gid} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)
         function()
@@ -427,7 +429,7 @@ def nested_overlay(argument):
         if os.stat(f"/mnt/m/{name}").st_uid == 0:
             raise OSError(errno.EEXIST, "")
         run_as_root(f"/mnt/m/{name}")
-    nested(stack)
+    nested(stack, as_root=False)
 
 
 def nested_ids(_=None):
