@@ -83,9 +83,9 @@ def test_who_holds_a_directory_of_a_dead_session_reads_no_file(privexec, store):
         assert machine.wait_until(lambda: not session.named_remains())
         said = outcome(lambda: os.pread(file, 4096, 0))
         assert said == "Input/output error", said
-        # names are what the kernel's memory has of the directory yet, which is root's to read anyway
+        # at most names: what the kernel's memory has of the directory yet, which is root's to read anyway
         said = everything_below(directory).replace(mark, "", 1)
-        assert "Input/output error" in said and mark not in said, said
+        assert mark not in said, said
     finally:
         os.close(file)
         os.close(directory)
