@@ -28,6 +28,15 @@ pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd)
 	return (pid_t)child;
 }
 
+pid_t process_borrow(int flags, int (*act)(void *), void *argument)
+{
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	pid_t child = clone(act, stack + sizeof(stack), flags | CLONE_VM | CLONE_VFORK | SIGCHLD,
+			    argument);
+
+	return child < 0 ? -errno : child;
+}
+
 int process_reap(int pidfd, int milliseconds)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };

@@ -13,6 +13,13 @@
  */
 pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd);
 
+/*
+ * Runs @act with @argument in a child that shares this process's memory, as with vfork(2): a copy
+ * of that would take longer than what the child does. The caller waits until it exits or executes
+ * another program. @flags: more CLONE_* flags. One at a time. Returns its pid or a negative errno.
+ */
+pid_t process_borrow(int flags, int (*act)(void *), void *argument);
+
 /* Waits at most @milliseconds for a child to end and reaps it. Returns 0, or -ETIMEDOUT. */
 int process_reap(int pidfd, int milliseconds);
 

@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 		.cgroup = { -1, -1, -1, -1, -1, "", "", "" },
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
-		.network = { -1, -1, false },
+		.network = NETWORK_HAS_NONE,
 		.init_pidfd = -1,
 		.init_channel = -1,
 		.listener = -1,

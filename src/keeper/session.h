@@ -72,13 +72,13 @@ int session_confine(const struct session *session, struct problem *problem);
 void session_keep(struct session *session);
 
 /*
- * In networking.c. session_clone(): a child in the session's cgroup and in new @namespaces, with a
- * channel to it of which each has its end in *@ret_channel; else as process_clone().
+ * In child.c: a child in the session's cgroup and in new @namespaces, with a channel to it of which
+ * each has its end in *@ret_channel; else as process_clone().
  */
 pid_t session_clone(const struct session *session, uint64_t namespaces, int *ret_channel,
 		    int *ret_pidfd);
 
-/* Starts the helpers of a private network. As root. 0 or a negative errno. */
+/* In networking.c: starts the helpers of a private network. As root. 0 or a negative errno. */
 int session_start_network(struct session *session, struct problem *problem);
 
 /* Waits until the session has a network, or is known to have none: only then its command starts. */

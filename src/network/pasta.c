@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 #include "network/pasta.h"
 
 /* Never looked for anywhere else: it carries all that the session says to others. */
@@ -124,8 +124,6 @@ static int become_pasta(void *pointer)
 
 int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta)
 {
-	/* as with vfork(2): a copy of the memory would take longer than what the child does */
-	static char stack[64 << 10] __attribute__((aligned(16)));
 	struct beginning beginning = { .namespace = namespace,
 				       .arguments = arguments[direct4][direct6] };
 	int ends[2];
@@ -135,14 +133,11 @@ int pasta_start(int namespace, bool direct4, bool direct6, struct pasta *pasta)
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	beginning.words = ends[1];
-	child = clone(become_pasta, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
-		      &beginning);
+	child = process_borrow(0, become_pasta, &beginning);
 	close(ends[1]);
 	if (child < 0) {
-		int error = errno;
-
 		close(ends[0]);
-		return -error;
+		return child;
 	}
 	pasta->words = ends[0];
 	return 0;

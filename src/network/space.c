@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/process.h"
 #include "confine/confine.h"
 #include "network/addresses.h"
 #include "network/netlink.h"
@@ -105,15 +105,13 @@ static int make(void *pointer)
 
 int space_make(int ret_descriptors[SPACE_DESCRIPTORS])
 {
-	/* it shares memory and descriptors with the caller, who waits: only its network is another
-	 */
-	static char stack[64 << 10] __attribute__((aligned(16)));
 	struct making making = { .descriptors = ret_descriptors };
+
+	pid_t child;
 
 	for (int i = 0; i < SPACE_DESCRIPTORS; i++)
 		ret_descriptors[i] = -1;
-	if (clone(make, stack + sizeof(stack), CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD,
-		  &making) < 0)
-		return -errno;
-	return making.error;
+	/* with the caller's descriptors too: only its network is another */
+	child = process_borrow(CLONE_FILES, make, &making);
+	return child < 0 ? child : making.error;
 }

@@ -12,7 +12,7 @@ sys.path[1:1] = [str(Path(__file__).resolve().parent.parent / name)
 
 # pylint: disable=wrong-import-position
 import lan
-from work import Worker
+from workers import _root, _user, _worker  # pylint: disable=unused-import
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +20,3 @@ def net(alice):  # pylint: disable=unused-argument  # the host copies /etc, wher
     """The host and what is outside: lan.Lan."""
     with lan.Lan() as made:
         yield made
-
-
-@pytest.fixture(name="user", scope="module")
-def _user(installed, alice):
-    return Worker(installed, alice)
-
-
-@pytest.fixture(name="root", scope="module")
-def _root(privexec):
-    return Worker(privexec)
-
-
-@pytest.fixture(name="worker", params=["user", "root"])
-def _worker(request):
-    return request.getfixturevalue(request.param)

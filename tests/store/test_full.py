@@ -70,18 +70,24 @@ def test_a_sparse_store_lies_when_the_disk_is_full(small):
     assert bad, f"all of {count} files were kept"
 
 
+def rounds_in(house, front, user, store, kind, rng):
+    """The sums of what ROUNDS of filling.round_of() return."""
+    sums = (0, 0, 0)
+    for _ in range(ROUNDS):
+        try:
+            figures = filling.round_of(house, front, user, store, kind, rng)
+        except AssertionError as problem:
+            raise AssertionError(f"PRIVEXEC_SEED={SEED}: {problem}") from None
+        sums = tuple(map(sum, zip(sums, figures)))
+    return sums
+
+
 # --- sessions -----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("kind", [filling.NOBODY, filling.ANOTHER])
 def test_what_was_written_is_there_when_the_disk_is_full(small, kind, installed, alice, store):
     rng = random.Random(f"{SEED} {small.kind} {kind}")
-    kept = refused = full = 0
-    for _ in range(ROUNDS):
-        try:
-            figures = filling.round_of(small, installed, alice, store, kind, rng)
-            kept, refused, full = kept + figures[0], refused + figures[1], full + figures[2]
-        except AssertionError as problem:
-            raise AssertionError(f"PRIVEXEC_SEED={SEED}: {problem}") from None
+    kept, refused, full = rounds_in(small, installed, alice, store, kind, rng)
     print(f"{small.kind}, {store}, {kind}: {kept} files kept and found good, {refused} writes refused, "
           f"{full} times full for others")
     assert refused or kind == filling.ANOTHER, "the disk was never full"
@@ -173,13 +179,7 @@ def test_a_quota_holds_a_user_outside_of_sessions(limited, alice):
 def test_a_session_takes_no_more_than_its_user_s_quota(limited, installed, alice, store):
     rng = random.Random(f"{SEED} quota {limited.kind}")
     before = limited.used_by(alice)
-    kept = refused = 0
-    for _ in range(ROUNDS):
-        try:
-            figures = filling.round_of(limited, installed, alice, store, filling.NOBODY, rng)
-        except AssertionError as problem:
-            raise AssertionError(f"PRIVEXEC_SEED={SEED}: {problem}") from None
-        kept, refused = kept + figures[0], refused + figures[1]
+    kept, refused, _ = rounds_in(limited, installed, alice, store, filling.NOBODY, rng)
     print(f"{limited.kind}, {store}, quota: {kept} files kept and found good, {refused} writes refused")
     assert kept and refused
     assert machine.wait_until(lambda: limited.used_by(alice) <= before)

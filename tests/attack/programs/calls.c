@@ -350,21 +350,35 @@ static int after_own_filter(const void *unused)
 }
 
 #ifdef __x86_64__
+/* A child that waits to be traced on, then exits with what @act returns. -1: there is none. */
+static pid_t start_traced(int (*act)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(act());
+	}
+	return waitpid(child, &status, 0) == child && WIFSTOPPED(status) ? child : -1;
+}
+
+static int try_getppid(void)
+{
+	/* the arguments of keyctl(2) */
+	return syscall(SYS_getppid, 0L, -2L, 1L) < 0 ? errno : 0;
+}
+
 /* The tracer turns a harmless call of its child's into keyctl(2), as it enters the kernel. */
 static int after_rewriting(const void *unused)
 {
 	struct user_regs_struct registers;
-	int status;
-	pid_t child = fork();
+	int status = 0;
+	pid_t child = start_traced(try_getppid);
 
 	(void)unused;
-	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		/* the arguments of keyctl(2) */
-		_exit(syscall(SYS_getppid, 0L, -2L, 1L) < 0 ? errno : 0);
-	}
-	if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status))
+	if (child < 0)
 		return ECHILD;
 	while (ptrace(PTRACE_SYSCALL, child, 0, 0) == 0 && waitpid(child, &status, 0) == child &&
 	       WIFSTOPPED(status)) {
@@ -382,15 +396,11 @@ static int after_rewriting(const void *unused)
 static int after_suspending(const void *unused)
 {
 	int status;
-	pid_t child = fork();
+	pid_t child = start_traced(try_keyctl);
 
 	(void)unused;
-	if (child == 0) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		_exit(try_keyctl());
-	}
-	waitpid(child, &status, 0);
+	if (child < 0)
+		return ECHILD;
 	ptrace(PTRACE_SETOPTIONS, child, 0, 1 << 21);
 	ptrace(PTRACE_CONT, child, 0, 0);
 	waitpid(child, &status, 0);
