@@ -53,7 +53,8 @@ def test_many_connections_at_once(net, user):
 
 
 def test_twenty_sessions_at_once_have_networks_of_their_own(net, user):
-    sessions = [net.start(user, client("tcp", OUTSIDE, 7001, f"number {number}"))
+    # so small that all are promised their memory
+    sessions = [net.start(user, client("tcp", OUTSIDE, 7001, f"number {number}"), "--size=64M")
                 for number in range(20)]
     try:
         for number, session in enumerate(sessions):
