@@ -50,6 +50,7 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "leaves_something: the machine is not compared afterwards")
+    config.addinivalue_line("markers", "alone: while no other session runs on the machine")
     machine.become_subreaper()
     machine.hear_signals()
 
