@@ -143,7 +143,7 @@ def installation():
                 again = ["--reconfigure"] if (build / "build.ninja").exists() else []
                 _meson("setup", *again, "--prefix", prefix, "--sysconfdir", prefix / "etc",
                        "-Dwerror=false", build)
-                _meson("compile", "-C", build)
+                _meson("compile", "-C", build, "privexec", "privexec-keeper")
             _meson("install", "--no-rebuild", "-C", build, "--tags", "runtime,configuration")
         yield Installation(str(prefix / "bin/privexec"),
                            str(prefix / "libexec/privexec/privexec-keeper"),
