@@ -47,6 +47,8 @@ LEFT_OUT = {
     # many minutes of programs that a file's way into the store, shown by others, serves alike
     "session/test_work.py::test_a_python_environment": "shown once, by `make check`",
     "session/test_work.py::test_git_clones": "likewise",
+    "store/test_ending.py::test_the_end_waits_for_nothing_that_was_written[fscrypt":
+        "a claim about time, on a fast machine",
     # guests have no network
     "session/test_work.py::test_root_installs_a_package": "needs the network",
     "session/test_work.py::test_a_debian_source_package": "needs the network",
