@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sandboxes within the session."""
 
-from pair import program
+import pytest
+
+from pair import REFUSED, program
 
 BOTH = ("user", "root")
 
@@ -83,3 +85,15 @@ def test_an_overlay_cannot_write_to_the_sessions_own(pair):
     assert done.returncode == 32 and "wrong fs type" in done.stderr, done
     done = session(OVERLAY % "mount -t tmpfs t own &&")
     assert done.stdout == "low\n", done
+
+
+@program("podman, rootless", "podman", "newuidmap", result=REFUSED)
+def test_podman_says_that_it_cannot_map_ids(pair):
+    """It needs newuidmap, a program with privilege of its own"""
+    with pair.place() as place:
+        done = pair.run(place, ["podman", "unshare", "id", "-u"])
+        if "no subuid ranges" in done.stderr:
+            pytest.skip("the user has no ids to map")
+        assert done.stdout == "0\n", "a control"
+        done = pair.session(place, ["podman", "unshare", "id", "-u"])
+        assert done.returncode != 0 and "newuidmap: write to uid_map failed" in done.stderr, done
