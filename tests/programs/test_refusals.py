@@ -78,10 +78,3 @@ def test_what_asks_the_users_bus_says_that_it_cannot_connect(pair):
             refused(pair.run(place, ["systemd-run", "--user", "true"], **environment), "org.freedesktop.systemd1")
             for command in (ask, ["systemd-run", "--user", "true"], ["systemctl", "--user", "list-units"]):
                 refused(pair.session(place, command, **environment), "Failed to connect to bus: Connection refused")
-
-
-@program("sudo, su", "su", result=REFUSED)
-def test_su_says_that_it_may_not(pair):
-    """Programs that get privilege by set-user-ID"""
-    with pair.place() as place:
-        refused(pair.session(place, ["su", "-c", "true"]), "Authentication failure|Permission denied|must be")
