@@ -99,5 +99,10 @@ int exits_name(const struct planning *planning)
 	if (r == 0)
 		r = add_exit(planning, "/proc/PID/net",
 			     "anyone can read there which names and ports the session has bound");
+	if (r == 0)
+		r = add_exit(
+			planning, "/proc/PID",
+			"anyone can read there what it shows of all processes: names, arguments, "
+			"mounts, limits");
 	return r;
 }
