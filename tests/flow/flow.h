@@ -202,8 +202,8 @@ struct stage {
 	struct scene scene;
 	unsigned workers, seconds;
 	bool until_arrival;
-	char **words; /* what starts a session, or NULL where none shall be */
-	const char *program;
+	char **words;		       /* what starts a session, or NULL where none shall be */
+	const char *program, *without; /* itself; the option, as it was given */
 };
 int stage_run(struct stage *stage);
 /* A role's workers, until the time is over. */

@@ -294,7 +294,7 @@ _Noreturn void worker_run(const struct scene *scene, enum role role, unsigned wo
 	while (now.tv_sec < end && !tally->stop) {
 		const uint64_t before = flow.step;
 
-		alarm(30); /* whoever waits longer for anything is stuck, and a failure */
+		alarm(120); /* whoever waits longer for anything is stuck, and a failure */
 		flow_steps(&flow, 256);
 		__atomic_add_fetch(&tally->steps, flow.step - before, __ATOMIC_RELAXED);
 		clock_gettime(CLOCK_MONOTONIC, &now);
@@ -357,12 +357,13 @@ static _Noreturn void usage(void)
 	exit(2);
 }
 
-static uint64_t kinds_of(char *list)
+static uint64_t kinds_of(const char *text)
 {
+	char list[1024], *rest;
 	uint64_t kinds = 0;
 
-	for (char *rest, *word = strtok_r(list, ",", &rest); word;
-	     word = strtok_r(NULL, ",", &rest)) {
+	snprintf(list, sizeof(list), "%s", text);
+	for (char *word = strtok_r(list, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
 		unsigned kind = 0;
 
 		while (kind < KINDS && strcmp(kind_names[kind], word) != 0)
@@ -375,7 +376,8 @@ static uint64_t kinds_of(char *list)
 }
 
 struct options {
-	uint64_t seed, without;
+	uint64_t seed;
+	const char *without;
 	unsigned seconds, workers;
 	const char *directory;
 	enum role role;
@@ -412,7 +414,7 @@ static void read_options(int count, char **words, struct options *options)
 			options->directory = optarg;
 			break;
 		case 'w':
-			options->without = kinds_of(optarg);
+			options->without = optarg;
 			break;
 		case 'r':
 			options->role = *optarg == 'B' ? ROLE_B : ROLE_A;
@@ -431,7 +433,7 @@ static void read_options(int count, char **words, struct options *options)
 
 int main(int count, char **words)
 {
-	struct options options = { .seconds = 10, .workers = 2 };
+	struct options options = { .seconds = 10, .workers = 2, .without = "" };
 	struct stage stage = { 0 };
 
 	if (count == 2 && strcmp(words[1], "kinds") == 0) {
@@ -447,7 +449,8 @@ int main(int count, char **words)
 	if (!options.directory || options.workers < 1 || options.workers > COLLECTORS_MAX)
 		usage();
 	scene_open(&stage.scene, options.seed, options.directory);
-	stage.scene.without = options.without;
+	stage.scene.without = kinds_of(options.without);
+	stage.without = options.without;
 	stage.workers = options.workers;
 	stage.seconds = options.seconds;
 	stage.until_arrival = options.until_arrival;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -266,6 +267,31 @@ static int own_name(struct flow *flow)
 	return prctl(PR_SET_NAME, name) < 0 ? -errno : 0;
 }
 
+/* One that matters to nobody who is not scheduled in real time. */
+static int own_limit(struct flow *flow)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_RTTIME, &limit) < 0)
+		return -errno;
+	if (flow->role != ROLE_PUBLIC)
+		payload(flow, &limit.rlim_cur, sizeof(limit.rlim_cur));
+	return setrlimit(RLIMIT_RTTIME, &limit) < 0 ? -errno : 0;
+}
+
+static int limit_of_other(struct flow *flow)
+{
+	struct rlimit limit;
+	pid_t pid = target(flow);
+
+	if (pid <= 1)
+		return -ESRCH;
+	if (prlimit(pid, RLIMIT_RTTIME, NULL, &limit) < 0)
+		return -errno;
+	taken(flow, KIND_PROCESS_NAME, "prlimit", &limit.rlim_cur, sizeof(limit.rlim_cur));
+	return 0;
+}
+
 static int bound_names(struct flow *flow)
 {
 	char path[64];
@@ -300,6 +326,8 @@ const struct call process_calls[] = {
 	{ "open /proc/PID", KIND_PROCESS_FILE, 20, LOOKS_IN, process_file },
 	{ "read /proc/PID/comm, cmdline, mountinfo", KIND_PROCESS_NAME, 6, 0, process_name },
 	{ "prctl PR_SET_NAME", KIND_PROCESS_NAME, 4, GIVES, own_name },
+	{ "setrlimit", KIND_PROCESS_NAME, 4, GIVES, own_limit },
+	{ "prlimit", KIND_PROCESS_NAME, 4, 0, limit_of_other },
 	{ "read /proc/PID/net", KIND_BOUND_NAME, 3, 0, bound_names },
 	{ "pidfd_getfd", KIND_DESCRIPTOR, 15, LOOKS_IN, take_descriptor },
 	{ 0 },

@@ -143,47 +143,37 @@ static int start_collectors(struct stage *stage, struct tally *tally)
 	return 0;
 }
 
-static _Noreturn void become_role(const struct stage *stage, enum role role, int output)
+/* What starts a session, and in it the role. Returns the word that is to be overwritten. */
+static const char *fill_words(const struct stage *stage, enum role role, char *words[WORDS_MAX])
 {
-	static char room[] = "................................", seed[24], seconds[16], workers[16],
-		    without[1024], letter[2];
-	char *words[WORDS_MAX];
+	static char room[] = "................................", letter[2], numbers[3][24];
+	const char *const own[] = { stage->program, "role",
+				    "--role",	    letter,
+				    "--seed",	    numbers[0],
+				    "--seconds",    numbers[1],
+				    "--workers",    numbers[2],
+				    "--without",    stage->without,
+				    "--directory",  stage->scene.directory,
+				    "--room",	    room };
 	size_t count = 0;
 
-	for (char **word = stage->words; word && *word && count < 32; word++)
-		words[count++] = *word;
-	snprintf(seed, sizeof(seed), "%llu", (unsigned long long)stage->scene.seed);
-	snprintf(seconds, sizeof(seconds), "%u", stage->seconds);
-	snprintf(workers, sizeof(workers), "%u", stage->workers);
-	for (unsigned kind = 0; kind < KINDS; kind++)
-		if (!scene_has(&stage->scene, kind)) {
-			strcat(without, kind_names[kind]);
-			strcat(without, ",");
-		}
 	letter[0] = ROLE_LETTER(role);
-	{
-		char *const own[] = { (char *)stage->program,
-				      "role",
-				      "--role",
-				      letter,
-				      "--seed",
-				      seed,
-				      "--seconds",
-				      seconds,
-				      "--workers",
-				      workers,
-				      "--directory",
-				      (char *)stage->scene.directory,
-				      "--without",
-				      without,
-				      "--room",
-				      room,
-				      NULL };
+	snprintf(numbers[0], sizeof(numbers[0]), "%llu", (unsigned long long)stage->scene.seed);
+	snprintf(numbers[1], sizeof(numbers[1]), "%u", stage->seconds);
+	snprintf(numbers[2], sizeof(numbers[2]), "%u", stage->workers);
+	for (char **word = stage->words; word && *word && count < WORDS_MAX / 2; word++)
+		words[count++] = *word;
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		words[count++] = (char *)own[i];
+	words[count] = NULL;
+	return room;
+}
 
-		for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
-			words[count++] = own[i];
-	}
-	setenv("FLOW_ROOM", room, 1);
+static _Noreturn void become_role(const struct stage *stage, enum role role, int output)
+{
+	char *words[WORDS_MAX];
+
+	setenv("FLOW_ROOM", fill_words(stage, role, words), 1);
 	if (place(open_in(&stage->scene, "input", O_RDONLY), STDIN_FILENO) < 0 ||
 	    dup2(output, STDOUT_FILENO) < 0)
 		_exit(126);
