@@ -132,14 +132,14 @@ def main():
     options = parser.parse_args()
     holes = [hole for hole in all_holes() if not options.names or hole.name in options.names]
     users, passed, failed = machine.Users(), 0, 0
-    print(f"seed {options.seed}\n{'protection left out':66} {'arrival':>16} {'seconds':>8}", flush=True)
+    print(f"seed {options.seed}\n{'hole':17} {'arrival by':14} {'seconds':>7}  protection left out", flush=True)
     try:
         flow, user = stage.program(options.privexec), users.get("privexec-alice")
         with Copy() as copy:
             for hole in holes:
                 try:
                     arrival, took = find(copy, hole, flow, user, options.seed, options.seconds)
-                    print(f"{hole.without[:66]:66} {arrival.kind:>16} {took:8.1f}", flush=True)
+                    print(f"{hole.name:17} {arrival.kind:14} {took:7.1f}  {hole.without}", flush=True)
                     passed += 1
                 except Failed as problem:
                     print(f"FAILED {problem}", flush=True)

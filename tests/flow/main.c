@@ -295,7 +295,7 @@ _Noreturn void worker_run(const struct scene *scene, enum role role, unsigned wo
 		const uint64_t before = flow.step;
 
 		alarm(120); /* whoever waits longer for anything is stuck, and a failure */
-		flow_steps(&flow, 256);
+		flow_steps(&flow, 32);
 		__atomic_add_fetch(&tally->steps, flow.step - before, __ATOMIC_RELAXED);
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	}

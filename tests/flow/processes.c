@@ -92,14 +92,19 @@ static bool is_collector(const struct flow *flow, pid_t pid)
 	return false;
 }
 
-/* The public's are sent to unseen too: they are there as long as the stage is. */
+/*
+ * The public's are sent to unseen too: they are there as long as the stage is. Others are looked at
+ * once more, since a number may be another's by now: a session's first process, say, which blocks
+ * all signals until it lets its command have them.
+ */
 static int signal_send(struct flow *flow)
 {
 	pid_t pid = target(flow);
 	int number = SIGRTMIN + (int)draw(flow, 4);
 	siginfo_t info = { .si_code = SI_QUEUE };
 
-	if (pid <= 1 || (!blocks(pid, number) && !is_collector(flow, pid)))
+	if (pid <= 1 ||
+	    (!is_collector(flow, pid) && (!may_be_touched(flow, pid) || !blocks(pid, number))))
 		return -ESRCH;
 	info.si_signo = number;
 	info.si_pid = getpid();

@@ -2,18 +2,19 @@
 """Random system calls in two sessions and the public: nobody gets another's canary. For how long:
 $PRIVEXEC_FLOW_SECONDS, $PRIVEXEC_FLOW_SEED repeats what another run did."""
 
+import collections
 import os
 import random
 
 import pytest
 
 import holes
-import machine
 import stage
 
 SECONDS = float(os.environ.get("PRIVEXEC_FLOW_SECONDS", "20"))
 SEED = int(os.environ.get("PRIVEXEC_FLOW_SEED") or random.SystemRandom().randrange(1 << 32))
-CONTROL_SECONDS = 6
+# without privexec: so long each, at most so often, until there is nothing that did not tell
+CONTROL_SECONDS, CONTROLS = 5, 8
 NETWORKS = ("none", "private", "host")
 
 # Kinds by which not every machine tells: what it needs, as a question.
@@ -43,19 +44,27 @@ def check_played(found, steps):
     for role in "ABC":
         assert found.steps.get(role, 0) >= steps, found.steps
         idle = [name for name, (made, _) in found.calls[role].items() if made == 0]
-        assert len(idle) < len(found.calls[role]) / 4, f"never made by {role}: {idle}"
+        if found.steps[role] > 3000:
+            assert len(idle) < len(found.calls[role]) / 4, f"never made by {role}: {idle}"
 
 
 def test_without_privexec_a_canary_arrives_by_every_kind_of_object(flow, player):
-    found = stage.play(flow, player, SEED, int(CONTROL_SECONDS * machine.SLOWNESS))
-    check_played(found, 1000)
-    kinds = {kind for kind in stage.kinds(flow)
-             if kind not in NEVER and NEEDED.get(kind, lambda: True)()}
-    arrived = {arrival.kind for arrival in found.arrivals}
-    vain = [name for name, (made, _) in found.calls["A"].items() if made > 20
-            and not any(found.calls[role][name][1] for role in "ABC")]
+    left = {kind for kind in stage.kinds(flow)
+            if kind not in NEVER and NEEDED.get(kind, lambda: True)()}
+    made, succeeded = collections.Counter(), collections.Counter()
+    for number in range(CONTROLS):
+        found = stage.play(flow, player, SEED + number, CONTROL_SECONDS)
+        check_played(found, 100)
+        left -= {arrival.kind for arrival in found.arrivals}
+        for calls in found.calls.values():
+            for name, (times, successes) in calls.items():
+                made[name] += times
+                succeeded[name] += successes
+        vain = [name for name in made if made[name] > 50 and not succeeded[name]]
+        if not left and not vain:
+            break
+    assert not left, f"seed {SEED}: {sorted(left)} told nothing"
     assert not vain, f"seed {SEED}: calls that never succeed: {vain}"
-    assert not kinds - arrived, f"seed {SEED}: {sorted(kinds - arrived)} told nothing"
 
 
 def seconds_each():
@@ -70,7 +79,7 @@ def test_no_canary_leaves_a_session_but_by_a_named_exit(flow, player, network):
     # else nothing would be looked for
     assert {"file", "memory", "signal", "shared-memory", "unix", "descriptor"}.isdisjoint(exits)
     found = stage.play(flow, player, SEED, seconds_each(), options=options, without=exits)
-    check_played(found, 200)
+    check_played(found, 100)
     assert not found.arrivals, f"seed {SEED}: {found.arrivals}"
 
 
