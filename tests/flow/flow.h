@@ -211,6 +211,9 @@ int role_run(const struct scene *scene, enum role role, unsigned workers, unsign
 /* In a worker: never returns. @tally is shared with others. */
 _Noreturn void worker_run(const struct scene *scene, enum role role, unsigned worker,
 			  struct tally *tally, unsigned seconds);
+/* The stage blocks those that are sent, and everybody has that from it, from the first moment on.
+ */
+void hold_signals(void);
 struct tally *tally_make(void);
 void tally_print(const struct scene *scene, const struct tally *tally, enum role role);
 

@@ -231,7 +231,7 @@ int flow_nest(struct flow *flow, int (*prepare)(struct flow *flow), unsigned ste
 
 /* ---- workers ---- */
 
-static void hold_signals(void)
+void hold_signals(void)
 {
 	sigset_t held;
 
@@ -239,6 +239,10 @@ static void hold_signals(void)
 	for (int i = 0; i < 4; i++)
 		sigaddset(&held, SIGRTMIN + i);
 	sigprocmask(SIG_BLOCK, &held, NULL);
+}
+
+static void ignore_signals(void)
+{
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	signal(SIGTTOU, SIG_IGN);
@@ -285,7 +289,7 @@ _Noreturn void worker_run(const struct scene *scene, enum role role, unsigned wo
 		if (other != role)
 			canaries_learn(&flow.canaries, scene->seed, other);
 	umask(0);
-	hold_signals();
+	ignore_signals();
 	set_limits();
 	open_mailbox(&flow);
 	gather_calls(scene);
@@ -327,7 +331,6 @@ int role_run(const struct scene *scene, enum role role, unsigned workers, unsign
 	struct tally *tally = tally_make();
 	int status, failed = tally == NULL;
 
-	hold_signals(); /* numbers of the public's processes may be its own here */
 	for (unsigned i = 0; i < workers && !failed; i++) {
 		pid_t child = fork();
 

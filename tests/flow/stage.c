@@ -111,6 +111,7 @@ static int prepare(struct scene *scene)
 	int input, error;
 
 	umask(0);
+	hold_signals();
 	scene->stage = getpid();
 	scene_remove(scene);
 	make_fifos(scene);
