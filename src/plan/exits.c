@@ -119,6 +119,11 @@ int exits_name(const struct planning *planning)
 		r = add_exit(planning, "/proc/PID/net",
 			     "anyone can read there which names and ports the session has bound");
 	if (r == 0)
+		r = add_exit(
+			planning, "/proc/PID",
+			"anyone can read there what it shows of all processes: names, arguments, "
+			"mounts, limits");
+	if (r == 0)
 		r = add_core_dumps(planning);
 	return r;
 }

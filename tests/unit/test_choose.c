@@ -195,6 +195,7 @@ static void streams_are_exits_as_they_were_given(void **state)
 	assert_true(has_exit(&plan, "terminal"));
 	assert_true(has_exit(&plan, "names of public files read"));
 	assert_true(has_exit(&plan, "/proc/PID/net"));
+	assert_true(has_exit(&plan, "/proc/PID"));
 	free_plan(&recorded, &plan);
 }
 

@@ -7,10 +7,14 @@ difference to it. What is left out here is not run, and so counted neither as pa
 SUITES = {
     "installation": 1,
     "attack": 6,
+    "flow": 1,
     "network": 8,
     "store": 8,
     "session": 18,
 }
+
+# How long the search for flows may take in every guest: (usually, for `vm check --all`), in seconds.
+FLOW_SECONDS = (20, 300)
 
 # What is in every part: the beginnings of the names of tests for which kernels differ most.
 WHOLE = (
@@ -38,6 +42,8 @@ LEFT_OUT = {
     "attack/test_calls.py::test_what_reaches_out_of_a_session_is_refused[i": "shown by one entry point",
     "attack/test_calls.py::test_what_programs_need_says_the_same_in_a_session[i": "likewise",
     "attack/test_calls.py::test_a_socket_to_virtual_machines": "a family of sockets like others",
+    # builds of privexec with a hole each
+    "flow/test_flow.py::test_holes_are_found": "shown once, by `make check`",
     # two minutes each of racing for paths, on an emulated processor with few rounds a second
     "attack/test_remains.py::test_paths_that_move": "a race that needs a fast machine",
     # the front answers before any session is made
