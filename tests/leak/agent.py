@@ -108,8 +108,8 @@ def main():
         said = json.dumps(answer(side, order))
         of_sender = waiting()
         print(said, flush=True)
-        if of_sender:  # for somebody else to take, within a second
-            deadline = time.monotonic() + Here.slowness
+        if of_sender:  # for somebody else to take, but not for long
+            deadline = time.monotonic() + 0.25 * Here.slowness
             while waiting() and time.monotonic() < deadline:
                 time.sleep(0.005)
 

@@ -34,7 +34,7 @@ def machine_unchanged():
 
 
 @pytest.fixture(name="all_of_it", scope="module")
-def _all_of_it(user, root, installation):
+def _all_of_it(machine_unchanged, user, root, installation):  # pylint: disable=unused-argument
     configuration = installation.configuration / "sys_mounts.conf"
     before = configuration.read_text() if configuration.exists() else None
     with lan.Lan() as net:

@@ -330,7 +330,8 @@ class Matrix:
             sender, receiver = {OUT: (inside, self._receiver(row, who)), ACROSS: (inside, other),
                                 IN: ((who, "public", 0), inside)}[direction]
             try:
-                arrived, error = self._transfer(row, who, sender, receiver, LONG if exit_ else SHORT)
+                arrived, error = self._transfer(row, who, sender, receiver, LONG if exit_ and
+                                                direction == OUT else SHORT)
             except Broken as problem:
                 # a session has not all that the other end is made of
                 if receiver[1] in ("public", "outside") or not problem.of_receiver:

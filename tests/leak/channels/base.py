@@ -143,14 +143,15 @@ def in_thread(function, *arguments):
 
 def family(pid):
     """@pid and the processes below it."""
+    parents = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            text = each_read([f"/proc/{entry}/stat"])
+            if text:
+                parents.setdefault(int(text[text.rindex(")") + 2:].split()[1]), []).append(int(entry))
     found = [pid]
     for one in found:
-        try:
-            for task in os.listdir(f"/proc/{one}/task"):
-                with open(f"/proc/{one}/task/{task}/children", encoding="ascii") as children:
-                    found += [int(child) for child in children.read().split()]
-        except OSError:
-            pass
+        found += parents.get(one, ())
     return found
 
 

@@ -246,7 +246,7 @@ def vsock():
 
 def to_vsock(canary, port):
     with socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM) as one:
-        one.settimeout(1)
+        one.settimeout(patience())
         one.connect((1, port))
         one.send(canary.encode())
 
@@ -335,7 +335,7 @@ def take_ports(canary, numbers):
 def name_server():
     """One on this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        one.settimeout(4 * patience())
+        one.settimeout(patience())
         one.bind(("127.0.0.53", 53))
         yield None
         try:
