@@ -74,13 +74,13 @@ static int add_passed(const struct planning *planning)
 /* A tree that is bound rather than overlaid is the same file to everybody, and so are its locks. */
 static int add_locks(const struct planning *planning)
 {
+	bool bound = false;
+
 	plan_for_each_node (node, planning->plan)
-		if (node->kind == NODE_BIND_RO)
-			return add_exit(planning, "file locks",
-					"others see those on files of trees that are bound "
-					"read-only, as %s",
-					node->path);
-	return 0;
+		bound |= node->kind == NODE_BIND_RO;
+	return add_exit(planning, "file locks",
+			"anyone can read in /proc/locks which parts of files the session has locked%s",
+			bound ? ", and meets its locks where trees are bound read-only" : "");
 }
 
 int exits_name(const struct planning *planning)
@@ -109,14 +109,15 @@ int exits_name(const struct planning *planning)
 		r = add_exit(planning, "names of public files read",
 			     "programs that watch files by fanotify or inotify see them opened");
 	if (r == 0)
-		r = add_locks(planning);
-	if (r == 0)
-		r = add_exit(planning, "/proc",
-			     "anyone can read there the names, arguments, limits, ids, mounts and "
-			     "locks of the session's programs");
-	if (r == 0)
 		r = add_exit(planning, "/proc/PID/net",
 			     "anyone can read there which names and ports the session has bound");
+	if (r == 0)
+		r = add_exit(
+			planning, "/proc/PID",
+			"anyone can read there what it shows of all processes: names, arguments, "
+			"mounts, limits");
+	if (r == 0)
+		r = add_locks(planning);
 	if (r == 0)
 		r = add_exit(planning, "exit status", "the caller gets the command's");
 	return r;

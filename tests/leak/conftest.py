@@ -24,13 +24,9 @@ def machine_unchanged():
     """The machine is compared once, since rows share the sessions that are made for them."""
     before = machine.snapshot()
     yield
-    left = machine.leftovers(before)
-    gone = machine.missing(before)
-    machine.kill_new_children(before)
-    if left or gone:
-        pytest.fail("the machine is not as it was\n"
-                    + "".join(f"  left behind: {line}\n" for line in left)
-                    + "".join(f"  gone: {line}\n" for line in gone), pytrace=False)
+    difference = machine.difference(before)
+    if difference:
+        pytest.fail(f"the machine is not as it was\n{difference}", pytrace=False)
 
 
 @pytest.fixture(name="all_of_it", scope="module")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import machine
 from channels import ROWS
-from channels.files import PASSED, PROVEN
+from channels.files import PASSED, PROVEN, SHARED
 from channels.machine_wide import TRACING
 
 HERE = Path(__file__).resolve().parent
@@ -161,10 +161,12 @@ class Matrix:
     def _arrange(self, keeper, configurations):
         """What rows find on the host: see channels/files.py, channels/machine_wide.py."""
         self.net.at("host", f"""
-            mkdir -p {PASSED} {PROVEN} {TRACING}
+            mkdir -p {PASSED} {PROVEN} {SHARED} {TRACING}
             mount -t tmpfs -o mode=1777 passed {PASSED}
             mount -t tmpfs -o mode=755 proven {PROVEN}
-            for number in $(seq 0 15); do echo text >{PROVEN}/$number; done
+            mount -t tmpfs -o mode=755 shared {SHARED}
+            for number in $(seq 0 15); do echo text | tee {PROVEN}/$number >{SHARED}/$number; done
+            mkfifo -m 666 {SHARED}/fifo
             mount -t tracefs tracing {TRACING} 2>/dev/null || true
             sysctl -qw net.ipv4.tcp_fastopen=1027 || true
             echo nameserver 127.0.0.53 >/etc/resolv.conf""")
@@ -270,6 +272,9 @@ class Matrix:
                 error = None
             else:
                 speaks = self.someone(*sender)
+                if row.told_pid and sender[1] == "public":
+                    # as it is called where the sender is
+                    told = [hears.pid, *told[1:]] if isinstance(told, list) else hears.pid
                 known = {"pid": speaks.pid, "screen": str(speaks.screen), "shown": speaks.shown(),
                          "terminal": speaks.terminal, "input": str(speaks.input)}
                 said, error = speaks.do("send", row=number, canary=canary, told=told,
@@ -315,11 +320,12 @@ class Matrix:
             return "" if arrived else error or "nothing arrives"
         return self._once((row, who), run)
 
-    def directions(self, row):
+    @staticmethod
+    def directions(row, who):
         found = [OUT]
         if row.receiver == "same" and not row.alone:
             found.append(ACROSS)
-        if row.inwards:
+        if who in row.inwards:
             found.append(IN)
         return found
 
@@ -358,7 +364,7 @@ class Matrix:
         for row in ROWS:
             if who in row.users and not self.control(row, who):
                 its = mode if mode in row.modes else row.modes[0]
-                outcomes = [self.outcome(row, who, its, one) for one in self.directions(row)]
+                outcomes = [self.outcome(row, who, its, one) for one in self.directions(row, who)]
                 found |= {outcome.exit for outcome in outcomes if outcome.arrived}
         return found
 
@@ -373,7 +379,8 @@ class Matrix:
                 row, who, mode, direction = key
                 found += [{"channel": row.channel, "row": row.name, "user": who, "mode": mode,
                            "direction": direction, "arrived": outcome.arrived,
-                           "exit": outcome.exit, "documented": bool(row.documented)}]
+                           "exit": outcome.exit, "documented": bool(row.documented),
+                           "said": outcome.said}]
         return {"v": 1, "kernel": os.uname().release, "machine": os.uname().machine,
                 "exits": [{"user": who, "mode": mode, "named": sorted(named)}
                           for (who, mode), named in self._exits.items()], "results": found}

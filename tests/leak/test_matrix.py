@@ -33,7 +33,7 @@ def test_nothing_passes_but_by_a_named_exit(row, who, mode, all_of_it):
         pytest.skip(f"control not had: {row.name}, {who}: {lacking} ({row.may_lack})")
     assert not lacking, f"without privexec nothing arrives either: {lacking}"
     leaks = []
-    for direction in all_of_it.directions(row):
+    for direction in all_of_it.directions(row, who):
         outcome = all_of_it.outcome(row, who, mode, direction)
         if outcome.arrived and not outcome.exit and not row.documented:
             leaks.append(direction)

@@ -30,8 +30,9 @@ NEWNS, NEWUSER, NEWNET = 0x20000, 0x10000000, 0x40000000
 class Row:
     """exits: pairs of an exit's name and words of its reason: where --dry-run lists such a one the
     channel may be open, else it must be closed. documented: words of privexec(7) that say that it is
-    open on any machine. inwards: what comes from public programs is tried too, with exits_inwards (else
-    exits). receiver: "same" user
+    open on any machine. inwards: for whom what comes from public programs is tried too, with
+    exits_inwards (else exits). told_pid: the receiver tells its pid, alone or first, by which another
+    process finds it. receiver: "same" user
     as the sender, "root", or another machine ("outside"). reaches_in: nothing arrives by itself, the
     receiver takes it. may_lack: why the pair may not work on some machine even without privexec."""
 
@@ -42,11 +43,12 @@ class Row:
     exits: tuple = ()
     exits_inwards: tuple = None
     documented: str = ""
-    inwards: bool = False
+    inwards: tuple = ()
     users: tuple = USERS
     modes: tuple = ("host",)
     receiver: str = "same"
     reaches_in: bool = False
+    told_pid: bool = False
     alone: bool = False    # the sender is a session's only program, and said is its status
     digits: int = 12
     may_lack: str = ""

@@ -11,13 +11,14 @@ import signal
 import struct
 import subprocess
 
-from .base import (LIBC, Here, Row, arrives, bits, channel, check, digits_of, patience,
+from .base import (LIBC, USERS, Here, Row, arrives, bits, channel, check, digits_of, patience,
                    place)
 
 SEEN_READ = (("names of public files read", ""),)
 F_SETLEASE, F_GETLEASE, F_OFD_GETLK, F_OFD_SETLK = 1024, 1025, 36, 37
 GET_FLAGS, SET_FLAGS, NO_DUMP = 0x80086601, 0x40086602, 0x40
-PASSED, PROVEN = "/mnt/passed", "/mnt/proven"
+# mounts of the host: matrix.py
+PASSED, PROVEN, SHARED = "/mnt/passed", "/mnt/proven", "/mnt/shared"
 
 
 # --- one receiver for all that can be done to a directory
@@ -266,17 +267,21 @@ def lock_range(command):
     return send
 
 
-def lock_proven(canary, _):
-    """Locks for the owner alone on files that nobody but root may write to."""
-    held = [flock(f"{PROVEN}/{number}") for number in bits(canary)]
-    yield None
-    for descriptor in held:
-        os.close(descriptor)
+def lock_sixteen(top):
+    """Locks for the owner alone on files that were there before any session, and can be read."""
+    def send(canary, _):
+        held = [flock(f"{top}/{number}") for number in bits(canary)]
+        yield None
+        for descriptor in held:
+            os.close(descriptor)
+    return send
 
 
-def proven_locked():
-    yield None
-    yield digits_of(number for number in range(16) if flocked(f"{PROVEN}/{number}", None))
+def sixteen_locked(top):
+    def receive():
+        yield None
+        yield digits_of(number for number in range(16) if flocked(f"{top}/{number}", None))
+    return receive
 
 
 # --- watching
@@ -352,13 +357,21 @@ def fifo():
     path = place("fifo")
     os.mkfifo(path)
     os.chmod(path, 0o666)
-    descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     try:
-        yield path
-        yield arrives(descriptor)
+        yield from fifo_at(path)()
     finally:
-        os.close(descriptor)
         os.unlink(path)
+
+
+def fifo_at(path):
+    def receive():
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            yield path
+            yield arrives(descriptor)
+        finally:
+            os.close(descriptor)
+    return receive
 
 
 def write_fifo(canary, path):
@@ -417,10 +430,14 @@ ROWS = [
         Row("flock", on_sixteen(flock), sixteen(look=flocked), digits=4),
         Row("locks on ranges", lock_range(fcntl.F_SETLK), ranges()),
         Row("locks on ranges that a descriptor owns", lock_range(F_OFD_SETLK), ranges()),
-        Row("flock in a tree that is bound read-only", lock_proven, proven_locked, digits=4,
-            users=("user",), exits=(("file locks", ""),)),
+        Row("flock on files that were there before", lock_sixteen(SHARED), sixteen_locked(SHARED),
+            digits=4),
+        Row("locks on ranges of a file that was there before", lock_range(fcntl.F_SETLK),
+            ranges(f"{SHARED}/0")),
+        Row("flock in a tree that is bound read-only", lock_sixteen(PROVEN),
+            sixteen_locked(PROVEN), digits=4, users=("user",), exits=(("file locks", "bound read-only"),)),
         Row("locks on ranges in a tree that is bound read-only", lock_range(fcntl.F_SETLK),
-            ranges(f"{PROVEN}/0"), users=("user",), exits=(("file locks", ""),)),
+            ranges(f"{PROVEN}/0"), users=("user",), exits=(("file locks", "bound read-only"),)),
         Row("programs being run", run_programs, crowd_of_programs, digits=4,
             may_lack="some kernels let programs that are run be written to (6.11, 6.12)"),
     ),
@@ -440,7 +457,8 @@ ROWS = [
     ),
     *channel(
         "FIFOs on the machine's disk",
-        Row("a FIFO", write_fifo, fifo),
+        Row("a FIFO", write_fifo, fifo, inwards=USERS),
+        Row("a FIFO that was there before", write_fifo, fifo_at(f"{SHARED}/fifo"), inwards=USERS),
     ),
     *channel(
         "what sys_mounts.conf passes through",

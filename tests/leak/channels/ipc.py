@@ -4,8 +4,10 @@
 import ctypes
 import os
 
-from .base import LIBC, Row, arrives, call, channel, check, number_of
+from .base import LIBC, USERS, Row, arrives, call, channel, check, number_of
 
+# Root may look into every session, so that inwards only users are tried.
+LOOKING = ("user",)
 CREATE, REMOVE = 0o1000 | 0o666, 0
 LIBC.shmat.restype = ctypes.c_void_p
 
@@ -172,7 +174,6 @@ def keyring(which):
         buffer = ctypes.create_string_buffer(100)
         length = call(number_of("keyctl"), READ, key, buffer, 100)
         yield buffer.raw[:length].decode()
-        call(number_of("keyctl"), UNLINK, key, which)
     return receive
 
 
@@ -180,32 +181,37 @@ def add_key(which):
     def send(canary, name):
         key = call(number_of("add_key"), b"user", name.encode(), canary.encode(), 12, which)
         call(number_of("keyctl"), SETPERM, key, 0x3f3f0000)
+        yield None
+        call(number_of("keyctl"), UNLINK, key, which)
     return send
 
 
 ROWS = [
     *channel(
         "System V shared memory, semaphores and messages; POSIX message queues",
-        Row("System V shared memory", write_memory, shared_memory, inwards=True),
-        Row("System V semaphores", set_semaphores, semaphores, inwards=True),
-        Row("System V messages", send_message, queue, inwards=True),
-        Row("POSIX messages", send_posix_message, posix_queue, inwards=True),
+        Row("System V shared memory", write_memory, shared_memory, inwards=USERS),
+        Row("System V semaphores", set_semaphores, semaphores, inwards=USERS),
+        Row("System V messages", send_message, queue, inwards=USERS),
+        Row("POSIX messages", send_posix_message, posix_queue, inwards=USERS),
     ),
     *channel(
         "POSIX shared memory, memory files by /proc",
-        Row("POSIX shared memory", write_posix_memory, posix_memory, inwards=True),
-        Row("a memory file by /proc/PID/fd", open_of_process, memory_file, inwards=True),
-        Row("a pipe by /proc/PID/fd", open_of_process, pipe, inwards=True),
+        Row("POSIX shared memory", write_posix_memory, posix_memory, inwards=USERS),
+        Row("a memory file by /proc/PID/fd", open_of_process, memory_file, inwards=LOOKING,
+            told_pid=True),
+        Row("a pipe by /proc/PID/fd", open_of_process, pipe, inwards=LOOKING,
+            told_pid=True),
     ),
     *channel(
         "descriptors taken (pidfd_getfd)",
-        Row("a pipe by pidfd_getfd", take_descriptor, traceable(pipe), inwards=True),
+        Row("a pipe by pidfd_getfd", take_descriptor, traceable(pipe), inwards=LOOKING,
+            told_pid=True),
     ),
     *channel(
         "kernel keyrings",
         Row("a key in the user's keyring", add_key(USER_KEYRING), keyring(USER_KEYRING),
-            inwards=True),
+            inwards=USERS),
         Row("a key in the user's session keyring", add_key(USER_SESSION_KEYRING),
-            keyring(USER_SESSION_KEYRING), inwards=True),
+            keyring(USER_SESSION_KEYRING), inwards=USERS),
     ),
 ]

@@ -10,7 +10,7 @@ import shutil
 import stat
 import subprocess
 
-from .base import (LIBC, Row, arrives, call, channel, check, first_that_works, mount, nested,
+from .base import (LIBC, NEWNET, Row, arrives, call, channel, check, first_that_works, mount, nested,
                    number_of, patience, place)
 from .files import directory
 
@@ -123,6 +123,8 @@ def set_number(width, kind, unit=1):
 
         def fresh():
             def inside():
+                if kind == "sysfs":
+                    check(LIBC.unshare(NEWNET))  # whose owner alone may mount it
                 mount(kind, "/mnt", kind)
                 write("/mnt" + path[path.index("/", 1):])
             end(nested(inside))

@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 
-from .base import MODES, Row, arrives, channel, digits_of, in_thread, patience
+from .base import MODES, USERS, Row, arrives, channel, digits_of, in_thread, patience
 
 # the machine's own and another's: tests/network/lan.py
 HOST, HOST6, OUTSIDE, OUTSIDE6 = "10.77.0.2", "fd77::2", "10.77.0.1", "fd77::1"
@@ -356,7 +356,7 @@ def _here(name, send, receive, **more):
 
 
 def _both(name, send, receive, **more):
-    return _here(name, send, receive, inwards=True, **more)
+    return _here(name, send, receive, inwards=USERS, **more)
 
 
 ROWS = [
@@ -417,12 +417,12 @@ ROWS = [
     ),
     *channel(
         "netlink, packet and vsock sockets",
-        Row("netlink between users", to_netlink(2), netlink(2), modes=MODES, inwards=True),
+        Row("netlink between users", to_netlink(2), netlink(2), modes=MODES, inwards=USERS),
         Row("generic netlink", to_netlink(16), netlink(16), modes=MODES, users=("root",),
             may_lack="kernels where programs cannot send to each other by it"),
         Row("netlink for routes", to_netlink(0), netlink(0), modes=MODES, users=("root",)),
         Row("packet sockets", send_packet, packets, modes=MODES, users=("root",)),
-        Row("vsock", to_vsock, vsock, modes=MODES, inwards=True,
+        Row("vsock", to_vsock, vsock, modes=MODES, inwards=USERS,
             may_lack="a kernel without vsock to itself (vsock_loopback)"),
     ),
     *channel(

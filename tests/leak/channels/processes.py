@@ -15,12 +15,12 @@ import tempfile
 from .base import (LIBC, MODES, NEWNS, NEWUSER, Row, call, channel, check, each_read, end_child,
                    family, in_child, mount, nested, patience, place)
 from .files import LOCK, directory
-from .ipc import traceable
+from .ipc import LOOKING, traceable
 
 LIBC.ptrace.restype = ctypes.c_long
 LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 PEEK, POKE, ATTACH, DETACH = 2, 5, 16, 17
-TOLD_BY_PROC = (("/proc", ""),)
+TOLD_BY_PROC = (("/proc/PID", ""),)
 VALUED = 40  # a signal that agent.py blocks
 LIMIT = 10  # that on file locks, which the kernel knows no more
 
@@ -273,20 +273,21 @@ def bind_name(canary, _):
 ROWS = [
     *channel(
         "signals, and what else is sent to a process",
-        Row("a signal with a value", queue_signal, signal_with_value, digits=7),
-        Row("another process's limit", set_limit, limit),
+        Row("a signal with a value", queue_signal, signal_with_value, digits=7, told_pid=True),
+        Row("another process's limit", set_limit, limit, told_pid=True),
     ),
     *channel(
         "ptrace, process_vm_*, /proc/PID outwards",
-        Row("/proc/PID/mem", write_memory, traceable(buffer_of_mine), inwards=True),
-        Row("process_vm_writev", vm_writev, traceable(buffer_of_mine), inwards=True),
-        Row("ptrace", poke, traceable(buffer_of_mine), digits=8, inwards=True),
-        Row("/proc/PID/root", by_root_of("root"), directory_of_mine, inwards=True),
-        Row("/proc/PID/cwd", by_root_of("cwd/../../../../../../"), directory_of_mine, inwards=True),
+        Row("/proc/PID/mem", write_memory, traceable(buffer_of_mine), inwards=LOOKING, told_pid=True),
+        Row("process_vm_writev", vm_writev, traceable(buffer_of_mine), inwards=LOOKING, told_pid=True),
+        Row("ptrace", poke, traceable(buffer_of_mine), digits=8, inwards=LOOKING, told_pid=True),
+        Row("/proc/PID/root", by_root_of("root"), directory_of_mine, inwards=LOOKING, told_pid=True),
+        Row("/proc/PID/cwd", by_root_of("cwd/../../../../../../"), directory_of_mine, inwards=LOOKING, told_pid=True),
     ),
     *channel(
         "entering namespaces outwards",
-        Row("the receiver's mount namespace", enter, directory_of_mine, users=("root",)),
+        Row("the receiver's mount namespace", enter, directory_of_mine, users=("root",),
+            told_pid=True),
     ),
     *channel(
         "the same inwards, by another process of the same user",
@@ -325,7 +326,7 @@ ROWS = [
             digits=7, exits=TOLD_BY_PROC,
             may_lack="a machine where users may make no user namespaces"),
         Row("locks on the session's own files", lock_own_file,
-            in_hexadecimal(locks_of_machine, 12), reaches_in=True, exits=TOLD_BY_PROC),
+            in_hexadecimal(locks_of_machine, 12), reaches_in=True, exits=(("file locks", "/proc/locks"),)),
     ),
     *channel(
         "/proc/PID/net of a session",

@@ -5,11 +5,12 @@ import array
 import os
 import socket
 
-from .base import MODES, Row, channel, in_thread, patience, place
+from .base import MODES, USERS, Row, channel, in_thread, patience, place
 
 NAME = "privexec-leak"
-OUT = (("network", "abstract sockets of this one"),)
-IN = (("network", "abstract sockets of"),)
+# by the words of src/plan/exits.c; into others only where the kernel has no scopes
+OUT = (("network", "abstract sockets of this one"), ("abstract sockets", "does not part"))
+IN = (("network", "abstract sockets of"), ("abstract sockets", ""))
 
 
 def unix_at(kind, name=None):
@@ -121,18 +122,18 @@ def unix_ask():
 
 
 def _abstract(name, send, receive, **more):
-    return Row(name, send, receive, modes=MODES, inwards=True, exits=OUT, exits_inwards=IN, **more)
+    return Row(name, send, receive, modes=MODES, inwards=USERS, exits=OUT, exits_inwards=IN, **more)
 
 
 ROWS = [
     *channel(
         "Unix sockets by path (D-Bus, /dev/log, docker, X)",
         Row("a stream by path", unix_send(socket.SOCK_STREAM), unix_listen(socket.SOCK_STREAM),
-            inwards=True),
+            inwards=USERS),
         Row("a datagram by path", unix_send(socket.SOCK_DGRAM), unix_at(socket.SOCK_DGRAM),
-            inwards=True),
+            inwards=USERS),
         Row("packets in sequence by path", unix_send(socket.SOCK_SEQPACKET),
-            unix_listen(socket.SOCK_SEQPACKET), inwards=True),
+            unix_listen(socket.SOCK_SEQPACKET), inwards=USERS),
         Row("a path that is listened on inside", unix_answer(), unix_ask, reaches_in=True),
     ),
     *channel(
@@ -148,7 +149,7 @@ ROWS = [
     ),
     *channel(
         "descriptors passed (SCM_RIGHTS)",
-        Row("a descriptor by path", unix_pass, unix_listen(socket.SOCK_STREAM), inwards=True),
+        Row("a descriptor by path", unix_pass, unix_listen(socket.SOCK_STREAM), inwards=USERS),
         _abstract("a descriptor by abstract name", unix_pass, unix_listen(socket.SOCK_STREAM, NAME)),
     ),
 ]
