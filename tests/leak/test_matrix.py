@@ -4,7 +4,6 @@ names; and what it names is one. Every row of channels/ is tried with a canary o
 first, then in one."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -63,4 +62,43 @@ def test_what_is_shown_elsewhere_is_there():
 
 def test_rows_have_names_of_their_own():
     assert len({(row.channel, row.name) for row in ROWS}) == len(ROWS)
-    assert all(Path(machine.ROOT, "tests/leak/channels").exists() and row.channel for row in ROWS)
+    assert all(row.channel for row in ROWS)
+
+
+def test_the_table_in_the_documents_has_every_row():
+    """And was made of a run in which nothing passed unnamed."""
+    text = (machine.ROOT / "docs/leak-matrix.md").read_text(encoding="utf-8")
+    missing = [row.name for row in ROWS if f"\n| {row.name} | " not in text]
+    assert not missing, f"make it again (tests/leak/table): {missing}"
+    assert "| **OPEN** |" not in text and "not run" not in text
+
+
+# --- what an administrator can do about what stays open: privexec(7) -----------------------------
+
+def where_proc(all_of_it, hides, argv):
+    """Runs @argv on the host, in a mount namespace where /proc is mounted with hidepid or not."""
+    script = f'mount -t proc -o hidepid={"invisible" if hides else "off"} proc /proc; exec "$@"'
+    return machine.run([*all_of_it.net.enter("host"), "unshare", "--mount", "--propagation", "private",
+                        "sh", "-ec", script, "-", *argv])
+
+
+def read_all(all_of_it, user, hides, words):
+    """What @user finds of @words in what /proc tells of all processes."""
+    search = ["grep", "-rhoasE", words, "--include=cmdline", "--include=limits", "--include=mountinfo",
+              "--include=unix", *[f"/proc/{pid}" for pid in machine.process_table()]]
+    return set(where_proc(all_of_it, hides, user.command(search)).stdout.split())
+
+
+def test_where_proc_hides_processes_it_tells_nothing_of_a_session(all_of_it, installed, alice, bob):
+    """Neither to others nor to the same user, who has no right over the session."""
+    row = next(row for row in ROWS if row.name == "arguments")
+    agent = all_of_it.someone("user", "none")
+    agent.do("send", row=ROWS.index(row), canary="a1b2c3d4e5f6", told=None)
+    try:
+        for user in (alice, bob):
+            assert read_all(all_of_it, user, False, "a1b2c3d4e5f6"), "the control"
+            assert not read_all(all_of_it, user, True, "a1b2c3d4e5f6")
+    finally:
+        agent.do("end", finished=True)
+    done = where_proc(all_of_it, True, alice.command([installed, "-q", "--net=none", "echo", "in a session"]))
+    assert done.stdout == "in a session\n", done.stderr

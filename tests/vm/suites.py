@@ -2,7 +2,7 @@
 """What `vm check` runs in every guest, and what it leaves to `make check` because a kernel can make no
 difference to it. What is left out here is not run, and so counted neither as passed nor as skipped."""
 
-SUITES = ("installation", "attack", "store", "session")
+SUITES = ("installation", "attack", "leak", "store", "session")
 
 # An emulated processor takes an hour for all of it: each kernel gets one of so many parts, which the seed
 # chooses, but for `vm check --all`.
