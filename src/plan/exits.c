@@ -90,6 +90,18 @@ static int add_core_dumps(const struct planning *planning)
 	return 0;
 }
 
+/* A tree that is bound rather than overlaid is the same file to everybody, and so are its locks. */
+static int add_locks(const struct planning *planning)
+{
+	bool bound = false;
+
+	plan_for_each_node (node, planning->plan)
+		bound |= node->kind == NODE_BIND_RO;
+	return add_exit(planning, "file locks",
+			"anyone can read in /proc/locks which parts of files the session has locked%s",
+			bound ? ", and meets its locks where trees are bound read-only" : "");
+}
+
 int exits_name(const struct planning *planning)
 {
 	int r = add_streams(planning);
@@ -123,6 +135,10 @@ int exits_name(const struct planning *planning)
 			planning, "/proc/PID",
 			"anyone can read there what it shows of all processes: names, arguments, "
 			"mounts, limits");
+	if (r == 0)
+		r = add_locks(planning);
+	if (r == 0)
+		r = add_exit(planning, "exit status", "the caller gets the command's");
 	if (r == 0)
 		r = add_core_dumps(planning);
 	return r;

@@ -196,6 +196,8 @@ static void streams_are_exits_as_they_were_given(void **state)
 	assert_true(has_exit(&plan, "names of public files read"));
 	assert_true(has_exit(&plan, "/proc/PID/net"));
 	assert_true(has_exit(&plan, "/proc/PID"));
+	assert_true(has_exit(&plan, "file locks"));
+	assert_true(has_exit(&plan, "exit status"));
 	free_plan(&recorded, &plan);
 }
 
