@@ -40,6 +40,7 @@
 
 #define REFUSE 0
 #define PASS 1
+#define LOSE 2 /* only of `outwards`: dropped as if on the way, which is no error for datagrams */
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -117,26 +118,29 @@ inlined int is_multicast(const __u32 *address)
 	return (address[0] & 0xff) == 0xff;
 }
 
-inlined __u32 place(const __u32 *address)
+inlined int is_place(const __u32 *address, __u32 kind)
 {
-	__u32 *found = map_find(&places, address);
+	struct guard_place place = {
+		.address = { address[0], address[1], address[2], address[3] },
+		.kind = kind,
+	};
 
-	return found ? *found : 0;
+	return !!map_find(&places, &place);
 }
 
 inlined int is_name_server(const __u32 *address, __u16 port)
 {
-	return port == NAME_SERVICE_PORT && (place(address) & GUARD_NAME_SERVER);
+	return port == NAME_SERVICE_PORT && is_place(address, GUARD_NAME_SERVER);
 }
 
 /* Loopback, "any", which the kernel takes for it, and what the host had when the session began. */
 inlined int is_here(const __u32 *address)
 {
 	if (is_ipv4(address))
-		return (address[3] & 0xff) == 127 || !address[3] || (place(address) & GUARD_OWN);
+		return (address[3] & 0xff) == 127 || !address[3] || is_place(address, GUARD_OWN);
 	if (!address[0] && !address[1] && !address[2])
 		return !(address[3] & ~__builtin_bswap32(1));
-	return place(address) & GUARD_OWN;
+	return is_place(address, GUARD_OWN);
 }
 
 /*
@@ -265,23 +269,25 @@ inlined int read_ports(struct __sk_buff *skb, struct packet *packet, __u32 offse
  * Nobody there: a packet that belongs to a connection gets at most a reset as its answer, and must,
  * or the session's end of it would wait. One that opens a connection, or a datagram, could be for a
  * socket that the look-up does not know, since it knows nothing of devices that sockets are bound to.
+ * @lost: what becomes of a datagram then; whoever was asked something may well be gone.
  */
-inlined int verdict(enum finding found, const struct packet *packet)
+inlined int verdict(enum finding found, const struct packet *packet, int lost)
 {
 	if (found == SESSION)
 		return PASS;
 	if (found == OTHER)
 		return REFUSE;
-	return packet->protocol == IPPROTO_TCP && !packet->opens;
+	return packet->protocol == IPPROTO_TCP ? !packet->opens : lost;
 }
 
-inlined int pass_between(struct __sk_buff *skb, const struct packet *packet, const struct ends *ends)
+inlined int pass_between(struct __sk_buff *skb, const struct packet *packet,
+			 const struct ends *ends, int lost)
 {
 	const struct guard_facts *known = get_facts();
 
 	if (!known)
 		return REFUSE;
-	return verdict(find(skb, ends, packet->protocol == IPPROTO_TCP, known), packet);
+	return verdict(find(skb, ends, packet->protocol == IPPROTO_TCP, known), packet, lost);
 }
 
 /*
@@ -314,7 +320,7 @@ PROGRAM(outwards, struct __sk_buff *skb)
 	/* whoever listens gets it, also where an old connection had the same ends */
 	if (packet.opens)
 		packet.ends.source_port = 0;
-	return pass_between(skb, &packet, &packet.ends);
+	return pass_between(skb, &packet, &packet.ends, LOSE);
 }
 
 PROGRAM(inwards, struct __sk_buff *skb)
@@ -339,7 +345,7 @@ PROGRAM(inwards, struct __sk_buff *skb)
 	__builtin_memcpy(back.target, packet.ends.source, sizeof(back.target));
 	back.source_port = packet.ends.target_port;
 	back.target_port = packet.ends.source_port;
-	return pass_between(skb, &packet, &back);
+	return pass_between(skb, &packet, &back, REFUSE);
 }
 
 /* ---- addresses that programs name ---- */

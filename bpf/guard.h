@@ -13,14 +13,15 @@ struct guard_facts {
 	__u32 pasta;	/* a helper in the cgroup opens /dev/net/tun */
 };
 
-/* A key of the map `places`, IPv4 as ::ffff:a.b.c.d; its value is one of the next two. */
-struct guard_place {
-	__u8 address[16];
+enum {
+	GUARD_OWN,	   /* an address of the host's when the session started */
+	GUARD_NAME_SERVER, /* port 53 there is an exit */
 };
 
-enum {
-	GUARD_OWN = 1,	       /* an address of the host's when the session started */
-	GUARD_NAME_SERVER = 2, /* port 53 there is an exit */
+/* A member of the set `places`: a key of the map, whatever the value. IPv4 as ::ffff:a.b.c.d. */
+struct guard_place {
+	__u32 address[4]; /* as on the wire */
+	__u32 kind;
 };
 
 #define GUARD_PLACES_MAX 1024

@@ -3,6 +3,7 @@
  * Loads and attaches the guard's programs, by bpf(2) alone: they need neither relocations nor type
  * information, so libbpf, libelf and zlib stay out of the privileged program, and out of its start.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/btf.h>
 #include <linux/rtnetlink.h>
@@ -200,11 +201,11 @@ int guard_load(bool network, struct guard *guard, struct problem *problem)
 
 static int add_place(int places, const void *address, size_t length, uint32_t kind)
 {
-	struct guard_place place = { .address = { [10] = 0xff, [11] = 0xff } };
+	struct guard_place place = { .address = { [2] = htonl(0xffff) }, .kind = kind };
 
 	if (length != 4 && length != sizeof(place.address))
 		return 0;
-	memcpy(place.address + sizeof(place.address) - length, address, length);
+	memcpy((char *)place.address + sizeof(place.address) - length, address, length);
 	return put(places, &place, &kind);
 }
 
@@ -242,7 +243,6 @@ static void add_addresses(int places)
 	}
 }
 
-/* Only after the addresses: a name server of this machine's own is both. */
 static int add_name_servers(int places)
 {
 	struct name_servers servers = { 0 };
@@ -251,7 +251,7 @@ static int add_name_servers(int places)
 	name_servers_read(&servers);
 	for (unsigned i = 0; i < servers.count && !error; i++)
 		error = add_place(places, &servers.servers[i], sizeof(servers.servers[i]),
-				  GUARD_OWN | GUARD_NAME_SERVER);
+				  GUARD_NAME_SERVER);
 	return error;
 }
 
