@@ -3,18 +3,20 @@
  * The guard: programs on a session's cgroup that keep what shares the host's network with everybody
  * from everybody on this machine, in both directions.
  *
- * What counts are `outwards` and `inwards`, which see every packet of every socket of the session's,
- * also one that was sent without connecting. A packet that goes through the loopback device stays on
- * this machine, whatever address of the host's it is for: it passes only between two sockets of the
- * session's, each of which is in the session's cgroup or one below it. The kernel is asked which
- * sockets those are. Name servers on this machine that resolv.conf names are an exit, port 53 of them.
+ * What counts are `outwards` and `inwards`, which see every packet of every socket of the
+ * session's, also one that was sent without connecting. A packet that goes through the loopback
+ * device stays on this machine, whatever address of the host's it is for: it passes only between
+ * two sockets of the session's, each of which is in the session's cgroup or one below it. The
+ * kernel is asked which sockets those are. Name servers on this machine that resolv.conf names are
+ * an exit, port 53 of them.
  *
  * The others serve two ends. An error comes at once where dropping would mean waiting. And what the
  * two cannot see is not there: multicast over IPv4 (the copy for this machine is made before the
  * packet passes by), broadcast, groups of sockets that share a port (SO_REUSEPORT: a public program
  * could put itself into the session's, and a filter says who gets what), protocols whose sockets
  * cannot be looked up. Network namespaces that a session makes itself are its own affair, as far as
- * a program can tell which one it works for; loopback ones pass, since all who are there are its own.
+ * a program can tell which one it works for; loopback ones pass, since all who are there are its
+ * own.
  *
  * Only fields of the stable interface are read, so that one object does for all kernels since 6.1,
  * without type information or relocations against any. There is nothing that a program could do if
@@ -31,8 +33,7 @@
 #include "guard.h"
 
 /* tools/make-guard goes by these sections. */
-#define PROGRAM(name, context) \
-	__attribute__((section("program." #name), used)) int name(context)
+#define PROGRAM(name, context) __attribute__((section("program." #name), used)) int name(context)
 #define inlined static inline __attribute__((always_inline))
 
 /* The first device of every network namespace, and no other has that number. */
@@ -72,21 +73,21 @@ extern char places;
 extern char marks;
 
 static void *(*const map_find)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
-static long (*const load_bytes)(const void *skb, __u32 offset, void *to, __u32 length) =
-	(void *)BPF_FUNC_skb_load_bytes;
+static long (*const load_bytes)(const void *skb, __u32 offset, void *to,
+				__u32 length) = (void *)BPF_FUNC_skb_load_bytes;
 static struct bpf_sock *(*const find_tcp)(void *context, struct bpf_sock_tuple *tuple, __u32 size,
-					  __u64 network, __u64 flags) =
-	(void *)BPF_FUNC_skc_lookup_tcp;
+					  __u64 network,
+					  __u64 flags) = (void *)BPF_FUNC_skc_lookup_tcp;
 static struct bpf_sock *(*const find_udp)(void *context, struct bpf_sock_tuple *tuple, __u32 size,
-					  __u64 network, __u64 flags) =
-	(void *)BPF_FUNC_sk_lookup_udp;
+					  __u64 network,
+					  __u64 flags) = (void *)BPF_FUNC_sk_lookup_udp;
 static long (*const release)(struct bpf_sock *socket) = (void *)BPF_FUNC_sk_release;
-static struct bpf_sock *(*const full_socket)(struct bpf_sock *socket) =
-	(void *)BPF_FUNC_sk_fullsock;
-static __u64 (*const cgroup_at)(struct bpf_sock *socket, int level) =
-	(void *)BPF_FUNC_sk_ancestor_cgroup_id;
-static void *(*const mark_of)(void *map, void *socket, const void *value, __u64 flags) =
-	(void *)BPF_FUNC_sk_storage_get;
+static struct bpf_sock *(*const full_socket)(struct bpf_sock *socket) = (void *)
+	BPF_FUNC_sk_fullsock;
+static __u64 (*const cgroup_at)(struct bpf_sock *socket,
+				int level) = (void *)BPF_FUNC_sk_ancestor_cgroup_id;
+static void *(*const mark_of)(void *map, void *socket, const void *value,
+			      __u64 flags) = (void *)BPF_FUNC_sk_storage_get;
 static __u64 (*const network_of)(void *context) = (void *)BPF_FUNC_get_netns_cookie;
 static int (*const set_error)(int error) = (void *)BPF_FUNC_set_retval;
 
@@ -144,9 +145,9 @@ inlined int is_here(const __u32 *address)
 }
 
 /*
- * Programs that see packets can ask for a socket's cgroup (and are answered for the one that listens
- * where a connection is being made); those that see addresses cannot, so that sockets which the
- * session makes are marked besides.
+ * Programs that see packets can ask for a socket's cgroup (and are answered for the one that
+ * listens where a connection is being made); those that see addresses cannot, so that sockets which
+ * the session makes are marked besides.
  */
 inlined int is_sessions(struct bpf_sock *socket, const struct guard_facts *known)
 {
@@ -268,7 +269,8 @@ inlined int read_ports(struct __sk_buff *skb, struct packet *packet, __u32 offse
 /*
  * Nobody there: a packet that belongs to a connection gets at most a reset as its answer, and must,
  * or the session's end of it would wait. One that opens a connection, or a datagram, could be for a
- * socket that the look-up does not know, since it knows nothing of devices that sockets are bound to.
+ * socket that the look-up does not know, since it knows nothing of devices that sockets are bound
+ * to.
  * @lost: what becomes of a datagram then; whoever was asked something may well be gone.
  */
 inlined int verdict(enum finding found, const struct packet *packet, int lost)
@@ -331,7 +333,8 @@ PROGRAM(inwards, struct __sk_buff *skb)
 
 	if (is_the_kernels(skb))
 		return PASS;
-	/* what another program of this machine sent to a group comes by the device it went out by */
+	/* what another program of this machine sent to a group comes by the device it went out by
+	 */
 	if (skb->pkt_type == PACKET_LOOPBACK)
 		return REFUSE;
 	if (skb->ifindex != LOOPBACK_DEVICE)
@@ -363,29 +366,24 @@ inlined int is_in_host(void *context)
 	return known && known->network == network_of(context);
 }
 
-/* @ends has the target alone. */
+/*
+ * connect(2) to @ends' target: an error at once, where `outwards` would let a connection wait.
+ * Datagrams it refuses itself, with an error for whoever sends them.
+ */
 inlined int reach(struct bpf_sock_addr *context, struct ends *ends)
 {
-	int tcp = context->protocol == IPPROTO_TCP;
-	enum finding found;
-
 	if (!is_in_host(context))
 		return PASS;
 	if (is_multicast(ends->target))
 		return refuse(EPERM);
-	if (!is_here(ends->target) || is_name_server(ends->target, ends->target_port))
+	if (context->protocol != IPPROTO_TCP || !is_here(ends->target) ||
+	    is_name_server(ends->target, ends->target_port))
 		return PASS;
-	if (context->protocol != IPPROTO_TCP && context->protocol != IPPROTO_UDP)
-		return refuse(EPERM);
 	if (is_ipv4(ends->target) && !ends->target[3])
 		ends->target[3] = __builtin_bswap32(0x7f000001);
 	if (!is_ipv4(ends->target) && !ends->target[0] && !ends->target[1] && !ends->target[2])
 		ends->target[3] = __builtin_bswap32(1);
-	found = find(context, ends, tcp, 0);
-	/* of datagrams only `outwards` can tell, which knows where they come from */
-	if (found == OTHER || (found == NOBODY && tcp))
-		return refuse(ECONNREFUSED);
-	return PASS;
+	return find(context, ends, 1, 0) == SESSION ? PASS : refuse(ECONNREFUSED);
 }
 
 inlined void take_ipv4(struct bpf_sock_addr *context, struct ends *ends)
@@ -403,7 +401,7 @@ inlined void take_ipv6(struct bpf_sock_addr *context, struct ends *ends)
 	ends->target_port = (__u16)context->user_port;
 }
 
-inlined int reach_ipv4(struct bpf_sock_addr *context)
+PROGRAM(connect4, struct bpf_sock_addr *context)
 {
 	struct ends ends = {};
 
@@ -411,7 +409,7 @@ inlined int reach_ipv4(struct bpf_sock_addr *context)
 	return reach(context, &ends);
 }
 
-inlined int reach_ipv6(struct bpf_sock_addr *context)
+PROGRAM(connect6, struct bpf_sock_addr *context)
 {
 	struct ends ends = {};
 
@@ -419,24 +417,13 @@ inlined int reach_ipv6(struct bpf_sock_addr *context)
 	return reach(context, &ends);
 }
 
-PROGRAM(connect4, struct bpf_sock_addr *context)
-{
-	return reach_ipv4(context);
-}
-
-PROGRAM(connect6, struct bpf_sock_addr *context)
-{
-	return reach_ipv6(context);
-}
-
+/* Also those to an IPv4 address by a socket for IPv6; multicast over IPv6 is seen by `outwards`. */
 PROGRAM(sendmsg4, struct bpf_sock_addr *context)
 {
-	return reach_ipv4(context);
-}
+	struct ends ends = {};
 
-PROGRAM(sendmsg6, struct bpf_sock_addr *context)
-{
-	return reach_ipv6(context);
+	take_ipv4(context, &ends);
+	return is_multicast(ends.target) && is_in_host(context) ? refuse(EPERM) : PASS;
 }
 
 /*
@@ -478,8 +465,8 @@ PROGRAM(create, struct bpf_sock *socket)
 	mark_of(&marks, socket, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (socket->type == SOCK_STREAM && protocol == IPPROTO_TCP)
 		return PASS;
-	if (socket->type == SOCK_DGRAM && (protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP ||
-					   protocol == IPPROTO_ICMPV6))
+	if (socket->type == SOCK_DGRAM &&
+	    (protocol == IPPROTO_UDP || protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
 		return PASS;
 	return refuse(EPROTONOSUPPORT);
 }

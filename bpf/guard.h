@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the keeper tells the guard's programs: src/network/guard.c fills it, guard.bpf.c reads it. */
+/* What the keeper tells the guard's programs: src/network/guard.c fills it, guard.bpf.c reads it.
+ */
 #ifndef PRIVEXEC_BPF_GUARD_H
 #define PRIVEXEC_BPF_GUARD_H
 
@@ -7,10 +8,10 @@
 
 /* The one value of the map `facts`. Zero, as before it is filled, matches nothing. */
 struct guard_facts {
-	__u64 cgroup;	/* id of the session's */
-	__u64 network;	/* cookie of the host's network namespace */
-	__u32 level;	/* of the session's cgroup: 1 below the root of all */
-	__u32 pasta;	/* a helper in the cgroup opens /dev/net/tun */
+	__u64 cgroup;  /* id of the session's */
+	__u64 network; /* cookie of the host's network namespace */
+	__u32 level;   /* of the session's cgroup: 1 below the root of all */
+	__u32 pasta;   /* a helper in the cgroup opens /dev/net/tun */
 };
 
 enum {

@@ -24,9 +24,9 @@
 
 static const char *const programs[GUARD_PROGRAMS] = {
 	[GUARD_OUTWARDS] = "outwards", [GUARD_INWARDS] = "inwards",   [GUARD_CONNECT4] = "connect4",
-	[GUARD_CONNECT6] = "connect6", [GUARD_SENDMSG4] = "sendmsg4", [GUARD_SENDMSG6] = "sendmsg6",
-	[GUARD_BIND4] = "bind4",       [GUARD_BIND6] = "bind6",	      [GUARD_CREATE] = "create",
-	[GUARD_OPTION] = "option",     [GUARD_DEVICE] = "device",
+	[GUARD_CONNECT6] = "connect6", [GUARD_SENDMSG4] = "sendmsg4", [GUARD_BIND4] = "bind4",
+	[GUARD_BIND6] = "bind6",       [GUARD_CREATE] = "create",     [GUARD_OPTION] = "option",
+	[GUARD_DEVICE] = "device",
 };
 
 static const char *const maps[GUARD_MAPS] = {
@@ -100,8 +100,7 @@ static void resolve(const struct object *object, const Elf64_Shdr *relocations)
 	for (size_t i = 0; i < relocations->sh_size / sizeof(*entries); i++) {
 		const char *name = names + symbols[ELF64_R_SYM(entries[i].r_info)].st_name;
 		struct bpf_insn *instruction =
-			(struct bpf_insn *)((char *)contents(object, target) +
-					    entries[i].r_offset);
+			(struct bpf_insn *)((char *)contents(object, target) + entries[i].r_offset);
 		int map = number_of(maps, GUARD_MAPS, name);
 
 		if (map < 0 || instruction->code != (BPF_LD | BPF_IMM | BPF_DW))
@@ -123,7 +122,8 @@ static void write_program(const struct object *object, const Elf64_Shdr *section
 
 		if (one->code == (BPF_JMP | BPF_CALL) && one->src_reg != 0)
 			fail("%s calls something that is not the kernel's", programs[number]);
-		fprintf(output, "\t{ .code = %#x, .dst_reg = %u, .src_reg = %u, .off = %d, .imm = %d },\n",
+		fprintf(output,
+			"\t{ .code = %#x, .dst_reg = %u, .src_reg = %u, .off = %d, .imm = %d },\n",
 			one->code, one->dst_reg, one->src_reg, one->off, one->imm);
 	}
 	fprintf(output, "};\n");

@@ -39,7 +39,6 @@ static const struct {
 	[GUARD_CONNECT4] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT },
 	[GUARD_CONNECT6] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_CONNECT },
 	[GUARD_SENDMSG4] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP4_SENDMSG },
-	[GUARD_SENDMSG6] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_UDP6_SENDMSG },
 	[GUARD_BIND4] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_BIND },
 	[GUARD_BIND6] = { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET6_BIND },
 	[GUARD_CREATE] = { BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE },
@@ -55,8 +54,8 @@ static int call(enum bpf_cmd command, union bpf_attr *attributes)
 }
 
 /*
- * The kernel wants the type of what it is to keep with a socket: this says `u32`, in as few bytes as
- * that can be said.
+ * The kernel wants the type of what it is to keep with a socket: this says `u32`, in as few bytes
+ * as that can be said.
  */
 static int describe_mark(void)
 {
@@ -226,7 +225,8 @@ static int add_own(const struct nlmsghdr *message, void *context)
 
 /*
  * The addresses that the host has now make for an error at once. Not all of them, nor those that it
- * gets later, need be known: what comes of a packet is seen when it goes out. So nothing fails here.
+ * gets later, need be known: what comes of a packet is seen when it goes out. So nothing fails
+ * here.
  */
 static void add_addresses(int places)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guard: kernel programs (bpf/guard.bpf.c) on the session's cgroup. They keep a session that has
- * the host's network from everybody else on this machine and everybody from it, and any session from
- * device nodes that its /dev has not.
+ * The guard: kernel programs (bpf/guard.bpf.c) on the session's cgroup. They keep a session that
+ * has the host's network from everybody else on this machine and everybody from it, and any session
+ * from device nodes that its /dev has not.
  *
  * They are the cgroup's, not a process's: they go with it, and nothing that dies before it takes
  * them along. To detach one takes CAP_NET_ADMIN on the host.
@@ -33,8 +33,8 @@ int guard_load(bool network, struct guard *guard, struct problem *problem);
 
 /*
  * Attaches what was loaded to @cgroup, an open directory of cgroup2, in which nothing runs yet.
- * @level: how many cgroups are above it. @pasta: it opens /dev/net/tun there. As root, in the host's
- * network, with CAP_NET_ADMIN in effect. 0 or a negative errno; what is attached then stays.
+ * @level: how many cgroups are above it. @pasta: it opens /dev/net/tun there. As root, in the
+ * host's network, with CAP_NET_ADMIN in effect. 0 or a negative errno; what is attached then stays.
  */
 int guard_attach(const struct guard *guard, int cgroup, unsigned level, bool pasta,
 		 struct problem *problem);

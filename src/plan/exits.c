@@ -73,11 +73,11 @@ static int add_passed(const struct planning *planning)
 
 static int add_unguarded(const struct planning *planning)
 {
-	return add_exit(
-		planning, "network",
-		"the host's, unguarded: other machines, the name service, loopback and %s",
-		planning->facts->probes->scopes ? "whoever connects to abstract sockets of the session"
-						: "abstract sockets of this one");
+	return add_exit(planning, "network",
+			"the host's, unguarded: other machines, the name service, loopback and %s",
+			planning->facts->probes->scopes
+				? "whoever connects to abstract sockets of the session"
+				: "abstract sockets of this one");
 }
 
 static int add_guarded(const struct planning *planning)

@@ -148,7 +148,8 @@ void probe_guard(const struct mount_table *mounts, const struct authority *autho
 	if (root < 0)
 		unmet(probe, "no cgroup2 is mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup");
 	else if (!cgroup_root_is_whole(root))
-		unmet(probe, "this is a container, with cgroups of its own; start privexec outside");
+		unmet(probe,
+		      "this is a container, with cgroups of its own; start privexec outside");
 	else if (!authority->spare)
 		unmet(probe, "the keeper has no cap_net_admin; install it again with `make "
 			     "install`");
