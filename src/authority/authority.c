@@ -128,14 +128,17 @@ static enum { ACTS_UNKNOWN, ACTS_AS_ROOT, ACTS_AS_USER, ACTS_MOUNTING } acts;
 
 static void become_root(const struct authority *authority)
 {
+	uint64_t permitted = authority->capabilities | authority->spare;
+
 	if (acts == ACTS_AS_ROOT)
 		return;
 	/* where no id is root's any more it takes CAP_SETUID and CAP_SETGID in effect */
-	if ((acts != ACTS_MOUNTING &&
-	     capability_set(authority->capabilities, authority->capabilities | authority->spare) <
-		     0) ||
+	if ((acts != ACTS_MOUNTING && capability_set(authority->capabilities, permitted) < 0) ||
 	    setresgid((gid_t)-1, authority->root, (gid_t)-1) < 0 ||
 	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0)
+		_exit(125);
+	/* becoming uid 0 has put all that is permitted into effect */
+	if (authority->spare && capability_set(authority->capabilities, permitted) < 0)
 		_exit(125);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a change of ids may have undone it */
 	acts = ACTS_AS_ROOT;
