@@ -15,7 +15,7 @@ def test_gdb_breaks_prints_and_continues(pair):
     pair.same(BUILD + r"""
         hide='sed s/0x[0-9a-f]*/ADDRESS/g'
         gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'break twice' -ex run -ex bt -ex 'print number' \
-            -ex next -ex 'watch answer' -ex continue -ex 'print answer' -ex 'delete' -ex 'finish' \
+            -ex next -ex 'watch answer' -ex continue -ex 'print answer' -ex delete -ex finish \
             -ex continue ./traced 2>&1 | grep -v -e libthread_db -e process -e LWP -e '^$' | $hide
         ./traced wait >said &
         wait_for grep waiting said
