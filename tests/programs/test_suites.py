@@ -20,7 +20,8 @@ RUN = r"""
     run() {
         mkdir "$1" && cd "$1"
         python3 -W ignore -m unittest -v "test.test_$1" >log 2>&1 || true
-        sed -n -e "s/^Ran \([0-9]* tests*\) in .*/$1: \1/p" -e '/^FAIL: \|^ERROR: /p' -e "/\.\.\. skipped '/p" log |
+        sed -n -e "s/^Ran \([0-9]* tests*\) in .*/$1: \1/p" -e '/^FAIL: \|^ERROR: /p' \
+            -e "/\.\.\. skipped '/p" log |
             grep -v -e CAN -e VSOCK -e QIPCRTR -e AF_ALG -e luetooth -e RDS -e UDPLITE || true
         grep -q "^Ran [1-9]" log || tail -n 20 log
     }
