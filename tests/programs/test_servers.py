@@ -8,9 +8,9 @@ EVERY = ("none", "private", "host")
 
 @program("python http.server, curl", "curl", networks=EVERY, workers=("user", "root"))
 def test_a_web_server_answers_by_every_name_of_the_loopback(pair):
-    """8 MB and 200 small answers by 127.0.0.1, ::1, localhost and the machine's own name"""
+    """3.5 MB and 200 small answers by 127.0.0.1, ::1, localhost and the machine's own name"""
     pair.same(r"""
-        seq -w 1000000 >large
+        seq -w 500000 >large
         echo hello >small
         python3 -m http.server --bind :: 8000 2>server.log &
         wait_for curl -s http://127.0.0.1:8000/
