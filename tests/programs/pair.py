@@ -88,7 +88,7 @@ class Pair:
             machine.run(["chown", "-R", f"--reference={place}", place], check=True)
             yield place
 
-    def run(self, place, argv, *, timeout=30, **more):
+    def run(self, place, argv, *, timeout=45, **more):
         """@argv outside of any session, with @place as home and @more in the environment."""
         environment = {"HOME": place, "TMPDIR": place / "tmp", **more}
         return machine.run([*self.net.enter("host"), *self.worker.command(argv, **environment)],

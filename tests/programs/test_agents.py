@@ -29,8 +29,10 @@ def test_gpg_makes_a_key_encrypts_and_signs(pair):
     pair.same(r"""
         export GNUPGHOME=$HOME/gnupg; mkdir -m 700 gnupg
         echo s2k-count 65536 >gnupg/gpg-agent.conf  # not as many as take a tenth of a second
-        gpg() { command gpg --batch --quiet --pinentry-mode loopback --passphrase secret --s2k-count 65536 "$@" 2>>log ||
-            { cat log >&2; return 1; }; }
+        gpg() {
+            command gpg --batch --quiet --pinentry-mode loopback --passphrase secret \
+                --s2k-count 65536 "$@" 2>>log || { cat log >&2; return 1; }
+        }
         echo text | gpg --symmetric -o symmetric.gpg
         gpg --decrypt symmetric.gpg
         gpg --quick-generate-key it@example.org ed25519 sign never

@@ -26,7 +26,8 @@ LOOK = r"""
 def test_chromium_shows_a_page_within_its_own_sandbox(pair):
     """Headless, its sandbox on: a page that fetches from the session's web server, which looks at the
     process that shows it: in a namespace and behind a filter of the browser's own"""
-    pair.same(SERVE + r"""browse --dump-dom http://127.0.0.1:8000/page | grep -o '<p.*p>'""", files=["pages.py"],
+    pair.same(SERVE + r"""browse --dump-dom http://127.0.0.1:8000/page | grep -o '<p.*p>'""",
+              files=["pages.py"],
               expect=['.*sum 499500, process namespaces: [12] more, filters: True.*'],
               leaves=CHROMIUM, timeout=60)
 

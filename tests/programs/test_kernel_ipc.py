@@ -11,7 +11,8 @@ EVERY = ("none", "private", "host")
 PYTHON = "python3"
 
 
-@pytest.mark.parametrize("kind", ["abstract", "fifo", "mqueue", "posix-shm", "signal", "sysv-msg", "sysv-shm"])
+@pytest.mark.parametrize("kind", ["abstract", "fifo", "mqueue", "posix-shm", "signal", "sysv-msg",
+                                  "sysv-shm"])
 @program("two Python programs", networks=EVERY, workers=("user", "root"))
 def test_two_programs_talk_by(pair, kind):
     """Abstract sockets, message queues, shared memory and semaphores (POSIX, System V), pipes, signals"""

@@ -65,7 +65,8 @@ def test_a_client_of_a_socket_outside_is_told_that_nobody_listens(pair):
             refused(pair.session(place, command), "Couldn't connect|Failed to connect")
 
 
-@program("systemd-run, systemctl, busctl", "systemd-run", "systemctl", "busctl", "dbus-daemon", result=REFUSED)
+@program("systemd-run, systemctl, busctl", "systemd-run", "systemctl", "busctl", "dbus-daemon",
+         result=REFUSED)
 def test_what_asks_the_users_bus_says_that_it_cannot_connect(pair):
     """Clients of the user's message bus, by which programs are started outside"""
     with pair.place() as place:
@@ -75,6 +76,8 @@ def test_what_asks_the_users_bus_says_that_it_cannot_connect(pair):
         with daemon(pair, ["dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}"], bus):
             assert pair.run(place, ask, **environment).stdout.startswith("s "), "a control"
             # there, but nobody on it who starts anything
-            refused(pair.run(place, ["systemd-run", "--user", "true"], **environment), "org.freedesktop.systemd1")
-            for command in (ask, ["systemd-run", "--user", "true"], ["systemctl", "--user", "list-units"]):
-                refused(pair.session(place, command, **environment), "Failed to connect to bus: Connection refused")
+            run = ["systemd-run", "--user", "true"]
+            refused(pair.run(place, run, **environment), "org.freedesktop.systemd1")
+            for command in (ask, run, ["systemctl", "--user", "list-units"]):
+                refused(pair.session(place, command, **environment),
+                        "Failed to connect to bus: Connection refused")

@@ -14,10 +14,12 @@ def test_bubblewrap_makes_its_sandboxes(pair):
     in which a server answers; a sandbox in the sandbox"""
     pair.same(r"""
         seq 100000 >page
-        bwrap --unshare-all --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --chdir / bash -c '
+        bwrap --unshare-all --die-with-parent --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp \
+            --chdir / bash -c '
             processes=(/proc/[0-9]*); echo ${#processes[@]}; echo content >/tmp/x; cat /tmp/x; ls /tmp
             touch /x 2>/dev/null || echo read-only; echo >/dev/null && echo $$'
-        bwrap --unshare-user --uid 0 --gid 0 --bind / / sh -c 'id -u; touch made; chown 0:0 made; stat -c "%u %g" made'
+        bwrap --unshare-user --uid 0 --gid 0 --bind / / sh -c '
+            id -u; touch made; chown 0:0 made; stat -c "%u %g" made'
         stat -c %U made | sed "s/$(id -un)/mine/"
         bwrap --unshare-user --unshare-net --bind / / --dev /dev bash -c '
             trap "kill \$!" EXIT
@@ -38,7 +40,8 @@ def test_user_namespaces_can_be_made_and_used(pair):
         mkdir up all low; echo low >low/file
         unshare -Ur id -u
         unshare -Urmpf --mount-proc bash -c 'echo $$ /proc/[0-9]*'
-        unshare -Urm sh -c 'mount -t tmpfs t up && echo content >up/file && cat up/file; ls up; umount up; ls up | wc -l'
+        unshare -Urm sh -c 'mount -t tmpfs t up && echo content >up/file && cat up/file; ls up
+            umount up; ls up | wc -l'
         unshare -Uru sh -c 'hostname inner && hostname'
         unshare -Urn sh -c "ip link set lo up && python3 -c '
 import socket
@@ -73,7 +76,8 @@ OVERLAY = """cd; mkdir low own all; echo low >low/file; exec unshare -Urm sh -c 
         mount -t overlay -o lowerdir=low,upperdir=own/up,workdir=own/work,userxattr o all && cat all/file'"""
 
 
-@program("overlays of the session's own", "unshare", workers=BOTH, result="works with its upper layer in a tmpfs")
+@program("overlays of the session's own", "unshare", workers=BOTH,
+         result="works with its upper layer in a tmpfs")
 def test_an_overlay_cannot_write_to_the_sessions_own(pair):
     """The kernel takes no overlay, which the session's files are, as another's upper layer"""
     def session(script):

@@ -8,9 +8,9 @@ EVERY = ("none", "private", "host")
 
 @program("python http.server, curl", "curl", networks=EVERY, workers=("user", "root"))
 def test_a_web_server_answers_by_every_name_of_the_loopback(pair):
-    """8 MB and 200 small answers by 127.0.0.1, ::1, localhost and the machine's own name"""
+    """3.5 MB and 200 small answers by 127.0.0.1, ::1, localhost and the machine's own name"""
     pair.same(r"""
-        seq -w 1000000 >large
+        seq -w 500000 >large
         echo hello >small
         python3 -m http.server --bind :: 8000 2>server.log &
         wait_for curl -s http://127.0.0.1:8000/
@@ -37,21 +37,26 @@ def test_postgresql_keeps_what_clients_give_it(pair):
         }
         ask() { psql -XqtA -h "$1" -p 54320 -U me -d postgres -c "$2"; }
         start
-        ask 127.0.0.1 "create table record as select n, md5(n::text) name from generate_series(1, 5000) n"
-        ask ::1 "create index on record(name); insert into record select n, 'more' from generate_series(5001, 6000) n"
-        ask "$HOME" "select count(*), sum(n), count(distinct name), md5(string_agg(name, ',' order by n)) from record"
+        ask 127.0.0.1 "create table record as
+            select n, md5(n::text) name from generate_series(1, 5000) n"
+        ask ::1 "create index on record(name);
+            insert into record select n, 'more' from generate_series(5001, 6000) n"
+        ask "$HOME" "select count(*), sum(n), count(distinct name),
+            md5(string_agg(name, ',' order by n)) from record"
         ask 127.0.0.1 "set force_parallel_mode = on; select count(*) from record where name > '8'"
         ask ::1 "listen it; notify it, 'heard'" | sed 's/ from.*//'
         pgbench -h 127.0.0.1 -p 54320 -U me -i -q postgres >log 2>&1
         pgbench -h "$HOME" -p 54320 -U me -c 4 -t 50 postgres 2>&1 | grep 'processed'
-        ask "$HOME" "select count(*), sum(delta) = (select sum(abalance) from pgbench_accounts) from pgbench_history"
+        ask "$HOME" "select count(*), sum(delta) = (select sum(abalance) from pgbench_accounts)
+            from pgbench_history"
         pg_ctl -D data -m immediate stop >log
         start
         ask 127.0.0.1 "select count(*) from record"
         pg_ctl -D data -m fast stop >log
         grep -c 'automatic recovery\|not properly shut down' server.log
         tail -n 1 server.log | sed 's/.*LOG: *//'""",
-              expect=["6000[|]18003000[|]5001[|][0-9a-f]{32}", "200[|]t", "6000", "database system is shut down"],
+              expect=["6000[|]18003000[|]5001[|][0-9a-f]{32}", "200[|]t", "6000",
+                      "database system is shut down"],
               timeout=60)
 
 
@@ -77,7 +82,8 @@ def test_redis_keeps_what_clients_give_it(pair):
         wait_for grep -x hello heard
         echo heard
         redis-cli -p 63790 bgsave
-        wait_for sh -c 'redis-cli -p 63790 info persistence | grep rdb_last_bgsave_status:ok && test -s dump.rdb'
+        wait_for sh -c 'redis-cli -p 63790 info persistence | grep rdb_bgsave_in_progress:0'
+        test -s dump.rdb
         redis-cli -p 63790 shutdown nosave
         start
         redis-cli -p 63790 get key5000
@@ -98,7 +104,8 @@ def test_a_node_development_server_serves_and_reloads(pair):
 def test_git_clones_from_a_daemon_of_the_session(pair):
     """A repository is cloned from it and pushed back to it, over TCP"""
     pair.same(r"""
-        export GIT_CONFIG_GLOBAL=$HOME/config GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
+        export GIT_CONFIG_GLOBAL=$HOME/config
+        export GIT_AUTHOR_DATE='1700000000 +0000' GIT_COMMITTER_DATE='1700000000 +0000'
         git config --file config user.name a; git config --file config user.email a@b
         git init -q --bare -b master served/it.git
         git daemon --reuseaddr --listen=127.0.0.1 --port=9418 --base-path=served --export-all \
@@ -112,7 +119,7 @@ def test_git_clones_from_a_daemon_of_the_session(pair):
         sha256sum <two/file""", expect=["[0-9a-f]{40}"])
 
 
-@program("Jupyter kernel", "/usr/share/jupyter/kernels/python3/kernel.json", networks=EVERY)
+@program("Jupyter kernel", "/usr/share/jupyter/kernels/python3/kernel.json", networks=("none", "private"))
 def test_a_jupyter_kernel_calculates(pair):
     """Started by its client; results, what is printed and an interrupt, over five TCP connections, and
     over Unix sockets"""

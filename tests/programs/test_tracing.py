@@ -15,12 +15,12 @@ def test_gdb_breaks_prints_and_continues(pair):
     pair.same(BUILD + r"""
         hide='sed s/0x[0-9a-f]*/ADDRESS/g'
         gdb -nx -batch -ex 'set debuginfod enabled off' -ex 'break twice' -ex run -ex bt -ex 'print number' \
-            -ex next -ex 'watch answer' -ex continue -ex 'print answer' -ex 'delete' -ex 'finish' \
+            -ex next -ex 'watch answer' -ex continue -ex 'print answer' -ex delete -ex finish \
             -ex continue ./traced 2>&1 | grep -v -e libthread_db -e process -e LWP -e '^$' | $hide
         ./traced wait >said &
         wait_for grep waiting said
-        gdb -nx -batch -p $! -ex 'set var answer = 42' -ex 'print answer * 2' -ex 'break usleep' -ex continue \
-            -ex up -ex 'print argv[1]' 2>/dev/null | grep '^\$' | $hide""", files=["traced.c"],
+        gdb -nx -batch -p $! -ex 'set var answer = 42' -ex 'print answer * 2' -ex 'break usleep' \
+            -ex continue -ex up -ex 'print argv[1]' 2>/dev/null | grep '^\$' | $hide""", files=["traced.c"],
               expect=[r"\$1 = 21", r"#0  twice \(number=21\) at traced.c:\d+", "New value = 42",
                       r"\$1 = 84", 'twice 21 is 42', r"\$2 = ADDRESS \"wait\""])
 
@@ -62,7 +62,8 @@ def test_valgrind_finds_what_is_lost_and_counts_calls(pair):
     pair.same(BUILD + r"""
         { valgrind --leak-check=full ./traced 10 2>&1 >/dev/null || true; } |
             grep -o '77 bytes in 1 blocks are definitely lost'
-        valgrind -q --tool=callgrind --callgrind-out-file=out ./traced 5000 >/dev/null 2>&1 || echo "status $?"
+        valgrind -q --tool=callgrind --callgrind-out-file=out ./traced 5000 >/dev/null 2>&1 ||
+            echo "status $?"
         callgrind_annotate --inclusive=yes out | grep -o 'traced.c:work' | sort -u""", files=["traced.c"],
               expect=["77 bytes in 1 blocks are definitely lost", "status 3", "traced.c:work"])
 
