@@ -40,7 +40,7 @@ def _player(request):
 
 def check_played(found, steps):
     """The roles have done what they were there for."""
-    assert not found.failures, found.failures
+    assert not found.failures, f"seed {SEED}: {found.failures}"
     for role in "ABC":
         assert found.steps.get(role, 0) >= steps, found.steps
         idle = [name for name, (made, _) in found.calls[role].items() if made == 0]
