@@ -50,6 +50,7 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "leaves_something: the machine is not compared afterwards")
+    config.addinivalue_line("markers", "alone: while no other session runs on the machine")
     machine.become_subreaper()
     machine.hear_signals()
 
@@ -142,7 +143,7 @@ def installation():
                 again = ["--reconfigure"] if (build / "build.ninja").exists() else []
                 _meson("setup", *again, "--prefix", prefix, "--sysconfdir", prefix / "etc",
                        "-Dwerror=false", build)
-                _meson("compile", "-C", build)
+                _meson("compile", "-C", build, "privexec", "privexec-keeper")
             _meson("install", "--no-rebuild", "-C", build, "--tags", "runtime,configuration")
         yield Installation(str(prefix / "bin/privexec"),
                            str(prefix / "libexec/privexec/privexec-keeper"),

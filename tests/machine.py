@@ -21,6 +21,9 @@ USER_COMMENT = "for the tests of privexec"
 # By how much all limits of time are longer than on a machine of iron (tests/vm: emulated processors).
 # What a test claims about time in relation to something else stays what it is.
 SLOWNESS = float(os.environ.get("PRIVEXEC_TESTS_SLOWNESS", "1"))
+# Where suites that run at the same time have their files (tests/run), and where this one has.
+ALL_FILES = os.environ.get("PRIVEXEC_TESTS_FILES", "/nowhere")
+OWN_FILES = os.environ.get("TMPDIR", "/tmp")
 
 
 # --- commands ---------------------------------------------------------------------------------
@@ -56,6 +59,13 @@ def landlock_version():
 
 
 # --- processes --------------------------------------------------------------------------------
+
+def may(capability):
+    """Is the capability with this number to be had on the machine?"""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    bounding = next(line for line in status.split("\n") if line.startswith("CapBnd:"))
+    return bool(int(bounding.split()[1], 16) >> capability & 1)
+
 
 def become_subreaper():
     """Makes orphans of commands that this process started its own children, so that nothing a test
@@ -151,13 +161,32 @@ def _read(path):
         return None
 
 
-def _loops():
+def _held_by_others(own, table):
+    """What the descriptors of others' keepers and sweepers lead to, as the kernel names it."""
+    found = set()
+    for pid, (_, _, name) in table.items():
+        if name in ("privexec-keeper", "privexec-sweep") and pid not in own:
+            for link in Path(f"/proc/{pid}/fd").glob("*"):
+                try:
+                    found.add(os.readlink(link))
+                except OSError:
+                    pass
+    return found
+
+
+def _loops(own, table):
+    """Loop devices, but those of others' sessions and, when suites run at the same time, those on files
+    in other suites' directories."""
     found = set()
     for device in Path("/sys/block").glob("loop*"):
         backing = _read(device / "loop/backing_file")
         if backing is not None:
-            found.add(f"/dev/{device.name} on {backing}")
-    return found
+            found.add((f"/dev/{device.name}", backing))
+    held = _held_by_others(own, table) if found else ()
+    # in every store that is one file on a file system of its own, that file has the same name
+    return {f"{name} on {backing}" for name, backing in found
+            if name not in held and (backing not in held or backing.startswith("/privexec/"))
+            and (not backing.startswith(f"{ALL_FILES}/") or backing.startswith(f"{OWN_FILES}/"))}
 
 
 def _device_mapper():
@@ -214,7 +243,7 @@ def snapshot():
     return {
         "process": {f"{pid} ({table[pid][2]})" for pid in own if table[pid][1] != "Z"},
         "mount": _mounts(),
-        "loop device": _loops(),
+        "loop device": _loops(own, table),
         "device-mapper device": _device_mapper(),
         "control group": _cgroups(own | {os.getpid()}),
         "session directory": _sessions(own),

@@ -4,6 +4,8 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,4 +52,22 @@ int process_reap(int pidfd, int milliseconds)
 		return -ETIMEDOUT;
 	waitid(P_PIDFD, (id_t)pidfd, &unused, WEXITED | __WALL);
 	return 0;
+}
+
+void process_describe_end(int pidfd, char *text, size_t size)
+{
+	siginfo_t ended = { 0 };
+	const char *name;
+
+	text[0] = '\0';
+	if (waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | WNOHANG | WNOWAIT | __WALL) < 0 ||
+	    ended.si_pid == 0)
+		return;
+	name = sigabbrev_np(ended.si_status);
+	if (ended.si_code == CLD_EXITED)
+		snprintf(text, size, "exited with status %d", ended.si_status);
+	else if (name)
+		snprintf(text, size, "was killed by SIG%s", name);
+	else
+		snprintf(text, size, "was killed by signal %d", ended.si_status);
 }

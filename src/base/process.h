@@ -23,4 +23,10 @@ pid_t process_borrow(int flags, int (*act)(void *), void *argument);
 /* Waits at most @milliseconds for a child to end and reaps it. Returns 0, or -ETIMEDOUT. */
 int process_reap(int pidfd, int milliseconds);
 
+/*
+ * Writes in words how a child ended, "was killed by SIGKILL" or "exited with status 1", and leaves
+ * it to be reaped. @text is empty when it has not ended or was reaped.
+ */
+void process_describe_end(int pidfd, char *text, size_t size);
+
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/net.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "confine/refused.h"
@@ -112,13 +113,23 @@ const struct refused refused[] = {
 	 * switched off (dev.tty.legacy_tiocsti), and from a terminal that is no console. */
 	WHERE("ioctl", EIO, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCSTI)),
 	WHERE("ioctl", ENOTTY, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCLINUX)),
+
+	/* The limit of core dumps stays at the one value with which none goes to a program either:
+	 * confine_forbid_core_dumps(). Programs set it to 0 and give up when they cannot, so it is
+	 * said to be done. */
+	WHERE("setrlimit", 0, SCMP_A0(SCMP_CMP_MASKED_EQ, LOW_HALF, RLIMIT_CORE)),
+	{
+		.call = "prlimit64",
+		.error = 0,
+		.comparisons = 2,
+		.compared = { SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, RLIMIT_CORE),
+			      SCMP_A2(SCMP_CMP_NE, 0) },
+	},
 };
 
 /*
  * What is not here, since it is closed by construction: mounting, entering namespaces and changing
  * the root, which nested sandboxes need, act on the session's own alone; tracing, reading and
- * signalling processes, which are named by numbers of the session's own process namespace; core
- * dumps, whose hard limit of 0 (confine_forbid_core_dumps()) can only be raised with a capability
- * in the machine's own user namespace, while programs set the limit to 0 and fail when they cannot.
+ * signalling processes, which are named by numbers of the session's own process namespace.
  */
 const size_t refused_count = sizeof(refused) / sizeof(*refused);

@@ -20,7 +20,7 @@
 /* A call that is refused, always or where all comparisons of its arguments hold. */
 struct refused {
 	const char *call; /* its name; processors that have no such call are spared */
-	int error;	  /* what the caller is told */
+	int error;	  /* what the caller is told; 0: that it was done */
 	unsigned comparisons;
 	struct scmp_arg_cmp compared[2];
 };

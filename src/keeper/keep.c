@@ -133,6 +133,15 @@ static void set_cause(struct message_ended *ended, const char *cause)
 	snprintf(ended->cause, sizeof(ended->cause), "%s", cause);
 }
 
+static void set_cause_init(const struct session *session, struct message_ended *ended)
+{
+	char how[40], cause[sizeof(ended->cause)];
+
+	process_describe_end(session->init_pidfd, how, sizeof(how));
+	snprintf(cause, sizeof(cause), "its first process %s", how[0] ? how : "is gone");
+	set_cause(ended, cause);
+}
+
 /*
  * Looks at what woke us. Returns true when the session is over or has to be ended; @deadline is set
  * when it may end by itself for a little while yet.
@@ -149,7 +158,7 @@ static bool look(const struct session *session, struct pollfd *watch, int32_t *s
 		if (*status < 0 && watch[WATCH_NOTES].fd >= 0)
 			take_note(session, status);
 		if (*status < 0)
-			set_cause(ended, "its first process was killed");
+			set_cause_init(session, ended);
 		return true;
 	}
 	if (watch[WATCH_FRONT].revents) {

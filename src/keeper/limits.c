@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
+#include "confine/capability.h"
 #include "keeper/limits.h"
 
 /* The least that set-up needs, and how a shell sets it. */
@@ -37,5 +39,33 @@ int limits_take(struct rlimit ret_limits[RLIM_NLIMITS], struct problem *problem)
 				needs[i].name, needs[i].cure);
 	/* a write beyond the limit is an error to report, not an end */
 	signal(SIGXFSZ, SIG_IGN);
+	return 0;
+}
+
+int limits_raise_core(struct problem *problem)
+{
+	const struct rlimit one = { 1, 1 };
+	uint64_t effective, permitted;
+	struct rlimit now;
+	int error;
+
+	if (getrlimit(RLIMIT_CORE, &now) == 0 && now.rlim_max > 0)
+		return 0;
+	error = capability_get(&effective, &permitted);
+	/* without any authority_take() says so */
+	if (!error && permitted == 0)
+		return 0;
+	if (!error)
+		error = capability_set(permitted & CAPABILITY_BIT(CAP_SYS_RESOURCE), permitted);
+	if (!error && setrlimit(RLIMIT_CORE, &one) < 0)
+		error = -errno;
+	capability_set(0, permitted);
+	if (error)
+		return problem_set(
+			problem, -error,
+			"the hard limit on core dumps is 0, at which the kernel may still "
+			"hand them to a program, and it cannot be raised to 1: %s; raise "
+			"it (ulimit -Hc unlimited)",
+			strerror(-error));
 	return 0;
 }

@@ -14,4 +14,10 @@
  */
 int limits_take(struct rlimit ret_limits[RLIM_NLIMITS], struct problem *problem);
 
+/*
+ * Raises the hard limit on core dumps to 1 where it is 0: confine_forbid_core_dumps() says why. By
+ * CAP_SYS_RESOURCE where it is permitted, so before authority_take() gives that up.
+ */
+int limits_raise_core(struct problem *problem);
+
 #endif

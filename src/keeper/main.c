@@ -48,6 +48,8 @@ static int make(struct session *session, struct problem *problem)
 
 	/* only now: while it waits, the keeper is one of the user's processes, and counts as one */
 	if (!error)
+		error = limits_raise_core(problem);
+	if (!error)
 		error = authority_take(&session->authority, problem);
 	if (!error)
 		error = session_plan(session, problem);

@@ -14,10 +14,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/places.h"
 #include "cgroup/cgroup.h"
 #include "keeper/access.h"
 #include "keeper/state.h"
-#include "paths.h"
 #include "store/mapper.h"
 
 #define LOCK_WAIT_MILLISECONDS 10000

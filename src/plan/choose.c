@@ -276,6 +276,12 @@ static int choose_requirements(const struct planning *planning)
 		return refuse_requirement(planning, REQUIRE_CLOSED,
 					  "user namespaces are switched off on this machine; see "
 					  "user.max_user_namespaces in sysctl(8)");
+	if (planning->facts->probes->core == CORE_SOCKET ||
+	    (planning->facts->probes->core == CORE_PROGRAM && planning->facts->uid != 0))
+		return refuse_requirement(
+			planning, REQUIRE_CLOSED,
+			"core dumps can be had of its processes; a pattern that "
+			"names a file keeps them in (sysctl kernel.core_pattern=core)");
 	if (plan->network == NETWORK_HOST)
 		return refuse_requirement(
 			planning, REQUIRE_CLOSED,

@@ -71,6 +71,25 @@ static int add_passed(const struct planning *planning)
 	return r;
 }
 
+static int add_core_dumps(const struct planning *planning)
+{
+	switch (planning->facts->probes->core) {
+	case CORE_PROGRAM:
+		/* whoever may lift the limit from outside, as root may anyhow */
+		return planning->facts->uid == 0
+			       ? 0
+			       : add_exit(planning, "core dumps",
+					  "another program of this user can have the program of "
+					  "kernel.core_pattern given a process's memory");
+	case CORE_SOCKET:
+		return add_exit(planning, "core dumps",
+				"what crashes is sent to the socket of kernel.core_pattern");
+	case CORE_FILE:
+		break;
+	}
+	return 0;
+}
+
 int exits_name(const struct planning *planning)
 {
 	int r = add_streams(planning);
@@ -104,5 +123,7 @@ int exits_name(const struct planning *planning)
 			planning, "/proc/PID",
 			"anyone can read there what it shows of all processes: names, arguments, "
 			"mounts, limits");
+	if (r == 0)
+		r = add_core_dumps(planning);
 	return r;
 }

@@ -3,7 +3,6 @@
 #ifndef PRIVEXEC_PLAN_NODES_H
 #define PRIVEXEC_PLAN_NODES_H
 
-#include "paths.h"
 #include "plan/plan.h"
 
 /* What plan_make() works with. */

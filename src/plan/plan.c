@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/places.h"
 #include "plan/nodes.h"
 
 #define RUNTIME_PATH_SIZE 32

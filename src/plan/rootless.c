@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/places.h"
 #include "plan/nodes.h"
 
 static bool is_overlay(const struct plan_node *node)

@@ -132,6 +132,20 @@ void probe_network(struct probes *probes)
 		unmet(probe, "%.200s", problem.text);
 }
 
+static enum core_target probe_core(void)
+{
+	char pattern[256];
+	ssize_t length = descriptor_read_file(AT_FDCWD, "/proc/sys/kernel/core_pattern", pattern,
+					      sizeof(pattern));
+
+	/* one that cannot be read is taken for the worst */
+	if (length < 0 && length != -ENOENT)
+		return CORE_SOCKET;
+	return length > 0 && pattern[0] == '|'	 ? CORE_PROGRAM
+	       : length > 0 && pattern[0] == '@' ? CORE_SOCKET
+						 : CORE_FILE;
+}
+
 void probe_machine(struct probes *ret_probes)
 {
 	*ret_probes = (struct probes){ 0 };
@@ -140,4 +154,5 @@ void probe_machine(struct probes *ret_probes)
 	probe_hibernation(&ret_probes->words[PROBE_NO_HIBERNATION]);
 	probe_scrub(&ret_probes->words[PROBE_RAM_SCRUB]);
 	ret_probes->scopes = scopes_available();
+	ret_probes->core = probe_core();
 }

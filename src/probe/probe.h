@@ -26,8 +26,16 @@ struct probe {
 	char reason[PROBE_REASON_SIZE]; /* why not, and the cure; a line as of struct problem */
 };
 
+/* Where kernel.core_pattern has core dumps go. */
+enum core_target {
+	CORE_FILE,
+	CORE_PROGRAM, /* which the kernel starts; the limit 1 keeps it from that */
+	CORE_SOCKET,  /* Linux 6.16; no limit counts */
+};
+
 struct probes {
 	struct probe words[PROBE_WORDS];
+	enum core_target core;
 	uint64_t disk_free; /* bytes the store directory's file system has, for ordinary users */
 	bool scopes;	    /* abstract sockets of others can be shut off: confine/scopes.h */
 };

@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "paths.h"
+#include "base/filesystem.h"
+#include "base/places.h"
 #include "proof/proof.h"
 #include "proof/walk.h"
-#include "base/filesystem.h"
 
 #define FINGERPRINT_MAX 4096
 

@@ -13,7 +13,7 @@ import pytest
 import machine
 
 CAPABILITIES = {"cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_mknod",
-                "cap_setfcap", "cap_setgid", "cap_setuid", "cap_sys_admin"}
+                "cap_setfcap", "cap_setgid", "cap_setuid", "cap_sys_admin", "cap_sys_resource"}
 PAGES = {"privexec.1", "privexec.7", "privexec.conf.5", "usr_mounts.conf.5"}
 EXAMPLES = {"privexec.conf", "usr_mounts.conf", "sys_mounts.conf"}
 
@@ -45,13 +45,13 @@ def stage(installation, tmp_path):
     return stage
 
 
-def test_the_keeper_gets_the_nine_capabilities_and_nothing_else(installation):
+def test_the_keeper_gets_the_ten_capabilities_and_nothing_else(installation):
     done = machine.run(["getcap", installation.keeper])
     path, capabilities = done.stdout.strip().split(" ")
     names, flags = capabilities.split("=")
     assert path == installation.keeper
     assert set(names.split(",")) == CAPABILITIES
-    assert flags == "ep"
+    assert flags == "p"
     keeper = os.stat(installation.keeper)
     assert (keeper.st_uid, keeper.st_gid) == (0, 0)
     assert stat.S_IMODE(keeper.st_mode) == 0o755
@@ -118,7 +118,7 @@ def test_staging_installs_everything_without_privilege_and_says_what_a_package_m
     keeper = stage.prefix / "libexec/privexec/privexec-keeper"
     assert machine.run(["getcap", keeper]).stdout == ""
     assert not keeper.stat().st_mode & stat.S_ISUID
-    command = re.search(r"must run: setcap (\S+)=ep ", output)
+    command = re.search(r"must run: setcap (\S+)=p ", output)
     assert command and set(command.group(1).split(",")) == CAPABILITIES
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import socket
 import struct
 import sys
@@ -161,6 +162,23 @@ def reach(*attempts):
     return results
 
 
+def patient(host, port, text):
+    """A connection that is begun, and goes on when a line comes."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as one:
+        one.setblocking(False)
+        one.connect_ex((host, int(port)))
+        print("begun", flush=True)
+        sys.stdin.readline()
+        one.settimeout(8)
+        try:
+            if not select.select([], [one], [], 8)[1]:
+                return "no connection"
+            one.sendall(text.encode())
+            return one.recv(100).decode()
+        except OSError as error:
+            return type(error).__name__
+
+
 def hold(*verb):
     """Does @verb once for each line of standard input."""
     for _ in sys.stdin:
@@ -195,6 +213,6 @@ def devices():
 VERBS = {"tcp": lambda *words: echo("tcp", *words), "udp": lambda *words: echo("udp", *words),
          "ping": ping, "names": names, "download": download, "upload": upload, "many": many,
          "itself": itself, "abstract": abstract, "reach": reach, "hold": hold,
-         "wait_for": wait_for, "devices": devices}
+         "patient": patient, "wait_for": wait_for, "devices": devices}
 
 say(VERBS[sys.argv[1]](*sys.argv[2:]))

@@ -393,6 +393,7 @@ def swap_file(tmp_path):
     path.unlink()
 
 
+@pytest.mark.alone
 def test_real_swap_ends_the_session_unless_its_control_group_keeps_it_from_swap(
         session, swap_file):
     if not machine.wait_until(lambda: not others_run(), timeout=5):

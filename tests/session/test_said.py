@@ -53,7 +53,7 @@ def test_a_command_that_cannot_be_executed_is_told_from_one_with_that_status(eve
 
 
 def test_a_refusal_has_no_event(events):
-    done, said = events("--require=kernel-key", "--", "true")
+    done, said = events("--store=memory", "--require=kernel-key", "--", "true")
     assert (done.returncode, said) == (125, {})
 
 

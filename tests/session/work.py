@@ -68,7 +68,7 @@ def _lines(done):
     return [f"status {done.returncode}", *done.stdout.splitlines(), *done.stderr.splitlines()]
 
 
-def same_work(worker, place, script, *, options=("--net=none", "--size=1G"), timeout=60, attempts=1):
+def same_work(worker, place, script, *, options=("--net=none", "--size=640M"), timeout=60, attempts=1):
     """Runs the bash @script with set -e in @place, first in a session, then outside. Both succeed and
     print the same; @place is after the session what it was before it, to the last ctime, so that the
     second run finds what the first one found. Returns what was printed. With @attempts, scripts that

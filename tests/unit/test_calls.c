@@ -96,7 +96,10 @@ static uint32_t follow(const struct seccomp_data *data, unsigned *ret_steps)
 	return 0;
 }
 
-/* The errno that a call gets, 0 if it passes. */
+/* Of a call that is not made, while the program is told that it was. */
+#define SAID_DONE (-1)
+
+/* The errno that a call gets, SAID_DONE, or 0 if it passes. */
 static int answer(const struct entry *entry, uint32_t number, const uint64_t arguments[6])
 {
 	struct seccomp_data data = { .nr = (int)number, .arch = entry->audit };
@@ -109,8 +112,7 @@ static int answer(const struct entry *entry, uint32_t number, const uint64_t arg
 	if (action == SECCOMP_RET_ALLOW)
 		return 0;
 	assert_int_equal(action & SECCOMP_RET_ACTION_FULL, SECCOMP_RET_ERRNO);
-	assert_int_not_equal(action & SECCOMP_RET_DATA, 0);
-	return (int)(action & SECCOMP_RET_DATA);
+	return action & SECCOMP_RET_DATA ? (int)(action & SECCOMP_RET_DATA) : SAID_DONE;
 }
 
 static uint32_t number_of(const struct entry *entry, const char *call)
@@ -284,6 +286,31 @@ static void two_commands_of_ioctl_are_refused_by_their_lower_half(void **state)
 	}
 }
 
+static void setting_the_limit_of_core_dumps_is_said_to_be_done(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ENTRIES; i++) {
+		const struct entry *entry = &entries[i];
+		uint32_t set = number_of(entry, "setrlimit"), both = number_of(entry, "prlimit64");
+
+		for (uint64_t resource = 0; resource < 20; resource++) {
+			int expected = resource == RLIMIT_CORE ? SAID_DONE : 0;
+			uint64_t above = resource | 1ULL << 32;
+
+			assert_int_equal(answer(entry, set, (uint64_t[6]){ resource, 1 }),
+					 expected);
+			assert_int_equal(answer(entry, set, (uint64_t[6]){ above, 1 }), expected);
+			assert_int_equal(answer(entry, both, (uint64_t[6]){ 7, resource, 1 }),
+					 expected);
+			assert_int_equal(answer(entry, both, (uint64_t[6]){ 0, above, 1 }),
+					 expected);
+			/* that only asks */
+			assert_int_equal(answer(entry, both, (uint64_t[6]){ 0, resource, 0, 1 }),
+					 0);
+		}
+	}
+}
+
 static void another_processors_calls_are_not_there(void **state)
 {
 	const struct entry other = { .audit = AUDIT_ARCH_S390X };
@@ -371,6 +398,7 @@ int main(void)
 		cmocka_unit_test(of_netlink_only_routing_is_left),
 		cmocka_unit_test(sockets_are_not_made_by_the_call_that_hides_its_arguments),
 		cmocka_unit_test(two_commands_of_ioctl_are_refused_by_their_lower_half),
+		cmocka_unit_test(setting_the_limit_of_core_dumps_is_said_to_be_done),
 		cmocka_unit_test(another_processors_calls_are_not_there),
 		cmocka_unit_test(what_passes_is_found_in_few_steps_by_number_alone),
 		cmocka_unit_test(the_kernel_takes_it),

@@ -589,6 +589,42 @@ static void a_network_is_private_where_that_can_be(void **state)
 	}
 }
 
+static void core_dumps_that_others_get_are_an_exit_and_no_closed_session(void **state)
+{
+	static const struct {
+		enum core_target target;
+		enum who who;
+		bool out;
+	} cases[] = {
+		{ CORE_FILE, WHO_USER, false },	  { CORE_FILE, WHO_ROOT, false },
+		{ CORE_PROGRAM, WHO_USER, true }, { CORE_PROGRAM, WHO_ROOT, false },
+		{ CORE_SOCKET, WHO_USER, true },  { CORE_SOCKET, WHO_ROOT, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct request request = { .network = NETWORK_NONE };
+		struct probes probes = recorded_probes;
+		struct problem problem = { 0 };
+		struct recorded recorded;
+		struct plan plan;
+
+		probes.core = cases[i].target;
+		recorded_load(machines, "cgroup1", &recorded);
+		recorded.probes = &probes;
+		assert_int_equal(
+			recorded_plan(&recorded, cases[i].who, NULL, &request, &plan, &problem), 0);
+		assert_int_equal(has_exit(&plan, "core dumps"), cases[i].out);
+		free_plan(&recorded, &plan);
+		request.require = REQUIRE_CLOSED;
+		assert_int_equal(choose_on(&probes, cases[i].who, NULL, &request, &plan, &problem) <
+					 0,
+				 cases[i].out);
+		if (cases[i].out)
+			assert_non_null(strstr(problem.text, "sysctl kernel.core_pattern=core"));
+	}
+}
+
 static void a_network_is_the_host_s_where_no_private_one_can_be_and_the_reason_is_said(void **state)
 {
 	const struct request request = { .network = NETWORK_UNSAID };
@@ -661,6 +697,7 @@ int main(int argc, char **argv)
 			a_key_of_the_kernels_that_the_configuration_requires_is_no_less_required),
 		cmocka_unit_test(what_is_probed_can_be_required_where_the_probe_was_met),
 		cmocka_unit_test(a_network_is_private_where_that_can_be),
+		cmocka_unit_test(core_dumps_that_others_get_are_an_exit_and_no_closed_session),
 		cmocka_unit_test(
 			a_network_is_the_host_s_where_no_private_one_can_be_and_the_reason_is_said),
 		cmocka_unit_test(a_network_that_was_asked_for_has_no_reason),

@@ -256,6 +256,18 @@ static int type_into(const void *above)
 	return read(inner, &typed, 1) == 1 ? 0 : ENODATA;
 }
 
+/* The errno of a call that set both limits of core dumps to @value; EALREADY when it was said to be
+ * done, and is not. */
+static int limited(long result, uint32_t value)
+{
+	struct rlimit now;
+
+	if (result < 0)
+		return (int)-result;
+	getrlimit(RLIMIT_CORE, &now);
+	return now.rlim_cur == value && now.rlim_max == value ? 0 : EALREADY;
+}
+
 /* Sets the limit of core dumps, soft and hard, to a number of bytes. */
 static int limit_core(const void *bytes)
 {
@@ -266,17 +278,18 @@ static int limit_core(const void *bytes)
 	low->native_limit[0] = low->native_limit[1] = value;
 	result = enter((const long[3]){ 160, 75, 160 }[way], RLIMIT_CORE,
 		       way == I386 ? (long)low->limit : (long)low->native_limit, 0, 0, 0);
-	return result < 0 ? (int)-result : 0;
+	return limited(result, value);
 }
 
 static int limit_core_64(const void *bytes)
 {
+	const uint32_t value = *(const uint32_t *)bytes;
 	long result;
 
-	low->limit64[0] = low->limit64[1] = *(const uint32_t *)bytes;
+	low->limit64[0] = low->limit64[1] = value;
 	result = enter((const long[3]){ 302, 340, 302 }[way], 0, RLIMIT_CORE, (long)low->limit64, 0,
 		       0);
-	return result < 0 ? (int)-result : 0;
+	return limited(result, value);
 }
 
 static void terminals_and_limits(void)
