@@ -33,7 +33,7 @@ run:
 	if [ -n "$$CMD" ]; then exec $(BUILD)/privexec -- sh -c "$$CMD"; else exec $(BUILD)/privexec; fi
 
 check:
-	@tools/install-dependencies build run check vm lint
+	@tools/install-dependencies build run check programs vm lint
 	@tests/run
 
 vm-check:
@@ -65,7 +65,7 @@ bench:
 	@bench/network
 
 soak:
-	@tools/install-dependencies build run check vm
+	@tools/install-dependencies build run check programs vm
 	@$(MAKE) -s all
 	@tests/long $(MINUTES)
 

@@ -83,14 +83,9 @@ def machine_unchanged(request):
     yield
     if request.node.get_closest_marker("leaves_something"):
         return
-    left = machine.leftovers(before, sweep=_sweep)
-    machine.reap_orphans(zombies)
-    gone = machine.missing(before)
-    machine.kill_new_children(before)
-    if left or gone:
-        pytest.fail("the machine is not as it was\n"
-                    + "".join(f"  left behind: {line}\n" for line in left)
-                    + "".join(f"  gone: {line}\n" for line in gone), pytrace=False)
+    difference = machine.difference(before, zombies, _sweep)
+    if difference:
+        pytest.fail(f"the machine is not as it was\n{difference}", pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -300,6 +300,17 @@ def missing(before):
                   for item in before[kind] - now[kind])
 
 
+def difference(before, zombies=(), sweep=None):
+    """In words, what is not as it was @before; "" where all is. Kills what still runs, and reaps
+    orphans but @zombies."""
+    left = leftovers(before, sweep=sweep)
+    reap_orphans(zombies)
+    gone = missing(before)
+    kill_new_children(before)
+    return "".join([f"  left behind: {line}\n" for line in left]
+                   + [f"  gone: {line}\n" for line in gone])
+
+
 # --- ordinary users ---------------------------------------------------------------------------
 
 class User:

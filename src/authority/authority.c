@@ -28,6 +28,10 @@ static const struct needed {
 	{ CAP_SETFCAP, "cap_setfcap" },
 };
 
+/* Linux up to 6.4 wants this one of whoever attaches a program for packets; where the keeper has it
+ * not, the host's network is not guarded. */
+#define SPARE CAPABILITY_BIT(CAP_NET_ADMIN)
+
 /*
  * An overlay acts with its mounter's capabilities: without this one root's own chmod, install and
  * tar would lose the set-group-id bit. Nobody but root has the use of it.
@@ -109,9 +113,10 @@ int authority_take(struct authority *ret_authority, struct problem *problem)
 	ret_authority->gid = getgid();
 	ret_authority->root = 0;
 	ret_authority->capabilities = mask;
+	ret_authority->spare = SPARE & permitted;
 	ret_authority->source = uid == 0 ? "root" : saved_uid == 0 ? "setuid" : "file capabilities";
 	/* needs both capabilities in effect; leaving uid 0 as effective one takes them out */
-	if (capability_set(mask, mask) < 0 ||
+	if (capability_set(mask, mask | ret_authority->spare) < 0 ||
 	    setresgid(ret_authority->gid, ret_authority->gid, 0) < 0 || setresuid(0, uid, 0) < 0)
 		return problem_set(problem, errno, "cannot take user id 0: %s", strerror(errno));
 	authority_as_user(ret_authority);
@@ -123,13 +128,17 @@ static enum { ACTS_UNKNOWN, ACTS_AS_ROOT, ACTS_AS_USER, ACTS_MOUNTING } acts;
 
 static void become_root(const struct authority *authority)
 {
+	uint64_t permitted = authority->capabilities | authority->spare;
+
 	if (acts == ACTS_AS_ROOT)
 		return;
 	/* where no id is root's any more it takes CAP_SETUID and CAP_SETGID in effect */
-	if ((acts != ACTS_MOUNTING &&
-	     capability_set(authority->capabilities, authority->capabilities) < 0) ||
+	if ((acts != ACTS_MOUNTING && capability_set(authority->capabilities, permitted) < 0) ||
 	    setresgid((gid_t)-1, authority->root, (gid_t)-1) < 0 ||
 	    setresuid((uid_t)-1, authority->root, (uid_t)-1) < 0)
+		_exit(125);
+	/* becoming uid 0 has put all that is permitted into effect */
+	if (authority->spare && capability_set(authority->capabilities, permitted) < 0)
 		_exit(125);
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* a change of ids may have undone it */
 	acts = ACTS_AS_ROOT;
@@ -144,7 +153,7 @@ static void become_user(const struct authority *authority, uint64_t effective)
 
 	if ((ids && (setresgid(other_gids, authority->gid, other_gids) < 0 ||
 		     setresuid(other_uids, authority->uid, other_uids) < 0)) ||
-	    capability_set(effective, authority->capabilities) < 0)
+	    capability_set(effective, authority->capabilities | authority->spare) < 0)
 		_exit(125);
 	if (ids)
 		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -194,6 +203,23 @@ void authority_as_user(const struct authority *authority)
 	become_user(authority, 0);
 }
 
+void authority_attaching(const struct authority *authority)
+{
+	uint64_t all = authority->capabilities | authority->spare;
+
+	become_root(authority);
+	if (capability_set(all, all) < 0)
+		_exit(125);
+	acts = ACTS_UNKNOWN;
+}
+
+void authority_forgo(struct authority *authority)
+{
+	authority->spare = 0;
+	acts = ACTS_UNKNOWN;
+	authority_as_root(authority);
+}
+
 void authority_pay(const struct authority *authority)
 {
 	authority_as_user(authority);
@@ -206,7 +232,7 @@ void authority_pay(const struct authority *authority)
 	/* it tells by its next result only whether it was obeyed */
 	if ((uid_t)setfsuid((uid_t)-1) != AUTHORITY_SHIFTED)
 		_exit(125);
-	if (capability_set(0, authority->capabilities) < 0)
+	if (capability_set(0, authority->capabilities | authority->spare) < 0)
 		_exit(125);
 	acts = ACTS_UNKNOWN;
 }

@@ -13,7 +13,8 @@ struct authority {
 	const char *source; /* "root", "file capabilities", "setuid" */
 	uid_t uid;	    /* the user's */
 	gid_t gid;
-	uint64_t capabilities; /* the permitted set: the nine of authority.c; for root ten */
+	uint64_t capabilities; /* in effect as root: the nine of authority.c; for root ten */
+	uint64_t spare;	       /* permitted besides, for authority_attaching() alone; or 0 */
 	uid_t root;	       /* who root is in the session: 0, or AUTHORITY_SHIFTED */
 	bool exposed;	       /* authority_expose() was called */
 };
@@ -63,6 +64,14 @@ void authority_shift(struct authority *authority);
 void authority_as_root(const struct authority *authority);
 void authority_as_user(const struct authority *authority);
 void authority_mounting(const struct authority *authority);
+
+/*
+ * As authority_as_root(), with CAP_NET_ADMIN in effect besides, for attaching programs to a cgroup.
+ * Lasts until the next of these calls. authority_forgo() then gives that up for good, in this
+ * process and those that it makes: not before it has, a session gets nothing of it.
+ */
+void authority_attaching(const struct authority *authority);
+void authority_forgo(struct authority *authority);
 
 /*
  * As authority_as_user(), for reserving blocks of a file system: they count against the user's

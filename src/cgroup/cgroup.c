@@ -14,6 +14,7 @@
 
 #define NAME_PREFIX "privexec-"
 #define SWEEP_MILLISECONDS 3
+#define TOP_INODE 1 /* the kernel counts them from there */
 
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root)
 {
@@ -119,6 +120,22 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	    (int)sizeof(cgroup->path))
 		return -ENAMETOOLONG;
 	return 0;
+}
+
+unsigned cgroup_level(const struct cgroup *cgroup)
+{
+	unsigned level = 1;
+
+	for (const char *slash = strchr(cgroup->path, '/'); slash; slash = strchr(slash + 1, '/'))
+		level++;
+	return level;
+}
+
+bool cgroup_root_is_whole(int root)
+{
+	struct stat status;
+
+	return fstat(root, &status) == 0 && status.st_ino == TOP_INODE;
 }
 
 int cgroup_create(struct cgroup *cgroup)

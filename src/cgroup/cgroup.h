@@ -47,6 +47,12 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
  */
 int cgroup_leave_users(struct cgroup *cgroup);
 
+/* How many cgroups are above it, up to that of the whole machine; needs cgroup_root_is_whole(). */
+unsigned cgroup_level(const struct cgroup *cgroup);
+
+/* Is @root the machine's top cgroup, not that of a container? */
+bool cgroup_root_is_whole(int root);
+
 /* Makes it. As root. Returns 0 or a negative errno. */
 int cgroup_create(struct cgroup *cgroup);
 

@@ -47,7 +47,7 @@ struct message_started {
 	char id[SESSION_ID_LENGTH + 1]; /* hexadecimal */
 	char store[48];			/* words of the first line, e.g. "memory 2.9 GiB" */
 	char swap[48];			/* "never (no swap active)" */
-	char network[64];		/* "none", "host (unguarded)" */
+	char network[64];		/* "none", "host (guarded)" */
 	char labels[16];		/* "off" */
 	char closing[80];		/* empty when closed; else how the session is open */
 	char authority[32];		/* "root", "file capabilities", "setuid" */

@@ -117,6 +117,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < REQUEST_DESCRIPTORS_MAX; i++)
 		session.descriptors[i] = -1;
 	session.store = STORE_NONE;
+	guard_init(&session.guard);
 	error = settle(&session, &problem);
 	if (!error)
 		error = make(&session, &problem);

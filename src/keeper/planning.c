@@ -71,6 +71,16 @@ static enum network_choice said_network(const struct session *session)
 	return said == NETWORK_UNSAID ? session->configuration.network : said;
 }
 
+/* Whether it will be the host's: what the plan decides, as far as it matters for its start. */
+static bool may_be_the_hosts(const struct session *session, bool user_namespaces)
+{
+	enum network_choice said = said_network(session);
+
+	return said != NETWORK_NONE && said != NETWORK_PRIVATE &&
+	       (said == NETWORK_HOST || !user_namespaces ||
+		!session->probes.words[PROBE_NETWORK].met);
+}
+
 /* Likewise of the store. */
 static bool may_be_on_disk(const struct session *session)
 {
@@ -210,6 +220,9 @@ int session_plan(struct session *session, struct problem *problem)
 			probe_stores(session->configuration.directory, &session->probes);
 		if (said_network(session) != NETWORK_NONE && said_network(session) != NETWORK_HOST)
 			probe_network(&session->probes);
+		probe_guard(&session->mounts, &session->authority,
+			    may_be_the_hosts(session, facts.user_namespaces), &session->guard,
+			    &session->probes);
 		authority_as_user(&session->authority);
 	}
 	if (!error)

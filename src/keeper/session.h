@@ -12,6 +12,7 @@
 #include "keeper/namespaces.h"
 #include "keeper/state.h"
 #include "keeper/sweeper.h"
+#include "network/guard.h"
 #include "network/network.h"
 #include "plan/configuration.h"
 #include "plan/mountinfo.h"
@@ -44,6 +45,7 @@ struct session {
 	struct swap swap;
 	struct sweeper sweeper;
 	struct network network; /* a private one */
+	struct guard guard;
 	int init_pidfd;
 	int init_channel;
 	pid_t init_pid;

@@ -55,7 +55,7 @@ static bool is_same(const struct stat *one, const struct stat *two)
 	       one->st_mtim.tv_nsec == two->st_mtim.tv_nsec;
 }
 
-static void look(struct name_servers *servers)
+void name_servers_read(struct name_servers *servers)
 {
 	_cleanup_close_ int file =
 		open(RESOLVER_FILE, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -77,7 +77,7 @@ static void look(struct name_servers *servers)
 
 bool name_servers_have(struct name_servers *servers, const struct in6_addr *server)
 {
-	look(servers);
+	name_servers_read(servers);
 	for (unsigned i = 0; i < servers->count; i++)
 		if (memcmp(&servers->servers[i], server, sizeof(*server)) == 0)
 			return true;

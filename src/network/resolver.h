@@ -17,6 +17,9 @@ struct name_servers {
 	struct in6_addr servers[NAME_SERVERS_MAX]; /* IPv4 as ::ffff:a.b.c.d */
 };
 
+/* Reads resolv.conf, when it has changed since. */
+void name_servers_read(struct name_servers *servers);
+
 /* Does resolv.conf name @server? The file is read again when it has changed. */
 bool name_servers_have(struct name_servers *servers, const struct in6_addr *server);
 

@@ -188,6 +188,31 @@ static const char *why_no_private_network(const struct planning *planning)
 	return why_not(planning, PROBE_NETWORK);
 }
 
+static const char *why_no_guard(const struct planning *planning)
+{
+	if (planning->facts->authority == AUTHORITY_USER_NAMESPACE)
+		return "not without privilege; install privexec";
+	return why_not(planning, PROBE_GUARD);
+}
+
+/* "host (guarded: REASON)": why it is not private, else why it is not guarded. */
+static void say_network(const struct planning *planning)
+{
+	struct plan *plan = planning->plan;
+	const char *unguarded = why_no_guard(planning), *reason = plan->network_reason;
+
+	plan->guarded = plan->network == NETWORK_HOST && !unguarded;
+	if (!reason[0] && unguarded)
+		reason = unguarded;
+	if (plan->network != NETWORK_HOST)
+		snprintf(plan->network_words, sizeof(plan->network_words), "%s",
+			 choice_word(choices_network, plan->network));
+	else
+		snprintf(plan->network_words, sizeof(plan->network_words), "host (%s%s%.*s)",
+			 plan->guarded ? "guarded" : "unguarded", reason[0] ? ": " : "",
+			 (int)strcspn(reason, ";"), reason);
+}
+
 static int choose_network(const struct planning *planning)
 {
 	enum network_choice network = planning->request->network;
@@ -208,13 +233,7 @@ static int choose_network(const struct planning *planning)
 		snprintf(plan->network_reason, sizeof(plan->network_reason), "%.159s",
 			 reason ? reason : "");
 	}
-	if (plan->network_reason[0])
-		snprintf(plan->network_words, sizeof(plan->network_words), "host (unguarded: %.*s)",
-			 (int)strcspn(plan->network_reason, ";"), plan->network_reason);
-	else
-		snprintf(plan->network_words, sizeof(plan->network_words), "%s%s",
-			 choice_word(choices_network, plan->network),
-			 plan->network == NETWORK_HOST ? " (unguarded)" : "");
+	say_network(planning);
 	return 0;
 }
 
@@ -282,10 +301,14 @@ static int choose_requirements(const struct planning *planning)
 			planning, REQUIRE_CLOSED,
 			"core dumps can be had of its processes; a pattern that "
 			"names a file keeps them in (sysctl kernel.core_pattern=core)");
+	/* Landlock's scope, where the kernel has it, closes one direction only */
 	if (plan->network == NETWORK_HOST)
 		return refuse_requirement(
 			planning, REQUIRE_CLOSED,
-			plan->network_reason[0]
+			plan->guarded
+				? "with the host's network the session's abstract Unix sockets are "
+				  "open to this machine; --net=private or --net=none closes them"
+			: plan->network_reason[0]
 				? "the host's network is not guarded, and there is no private one; "
 				  "--net=none closes it, --net=private says what is missing"
 				: "the host's network is not guarded; --net=private or --net=none "

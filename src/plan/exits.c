@@ -90,17 +90,52 @@ static int add_core_dumps(const struct planning *planning)
 	return 0;
 }
 
+/* A tree that is bound rather than overlaid is the same file to everybody, and so are its locks. */
+static int add_locks(const struct planning *planning)
+{
+	bool bound = false;
+
+	plan_for_each_node (node, planning->plan)
+		bound |= node->kind == NODE_BIND_RO;
+	return add_exit(planning, "file locks",
+			"anyone can read in /proc/locks which parts of files the session has locked%s",
+			bound ? ", and meets its locks where trees are bound read-only" : "");
+}
+
+static int add_unguarded(const struct planning *planning)
+{
+	return add_exit(planning, "network",
+			"the host's, unguarded: other machines, the name service, loopback and %s",
+			planning->facts->probes->scopes
+				? "whoever connects to abstract sockets of the session"
+				: "abstract sockets of this one");
+}
+
+static int add_guarded(const struct planning *planning)
+{
+	int r = add_exit(planning, "network",
+			 "the host's, guarded: other machines; on this one the session alone");
+
+	if (r == 0)
+		r = add_exit(planning, "name service",
+			     "port 53 of name servers on this machine that resolv.conf named when "
+			     "the session started");
+	if (r == 0)
+		r = add_exit(planning, "abstract sockets",
+			     planning->facts->probes->scopes
+				     ? "the host's network has one set: whoever connects to those "
+				       "of the session"
+				     : "the host's network has one set, and this kernel does not "
+				       "part it");
+	return r;
+}
+
 int exits_name(const struct planning *planning)
 {
 	int r = add_streams(planning);
 
 	if (r == 0 && planning->plan->network == NETWORK_HOST)
-		r = add_exit(
-			planning, "network",
-			"the host's, unguarded: other machines, the name service, loopback and %s",
-			planning->facts->probes->scopes
-				? "whoever connects to abstract sockets of the session"
-				: "abstract sockets of this one");
+		r = planning->plan->guarded ? add_guarded(planning) : add_unguarded(planning);
 	if (r == 0 && planning->plan->network == NETWORK_PRIVATE)
 		r = add_exit(
 			planning, "network",
@@ -123,6 +158,10 @@ int exits_name(const struct planning *planning)
 			planning, "/proc/PID",
 			"anyone can read there what it shows of all processes: names, arguments, "
 			"mounts, limits");
+	if (r == 0)
+		r = add_locks(planning);
+	if (r == 0)
+		r = add_exit(planning, "exit status", "the caller gets the command's");
 	if (r == 0)
 		r = add_core_dumps(planning);
 	return r;

@@ -123,6 +123,7 @@ struct plan {
 	bool granted_less;		     /* than asked for */
 	char network_words[64];		     /* of the first line */
 	enum network_choice network;
+	bool guarded; /* NETWORK_HOST: this machine is out of reach, and the session for it */
 	char network_reason[PLAN_REASON_SIZE]; /* why `auto` took the host's; or empty */
 	enum end_choice end;
 	unsigned require;

@@ -8,10 +8,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "authority/authority.h"
 #include "base/cleanup.h"
 #include "base/filesystem.h"
 #include "base/problem.h"
+#include "cgroup/cgroup.h"
 #include "confine/scopes.h"
+#include "network/guard.h"
 #include "network/network.h"
 #include "probe/probe.h"
 #include "store/backing.h"
@@ -144,6 +147,34 @@ static enum core_target probe_core(void)
 	return length > 0 && pattern[0] == '|'	 ? CORE_PROGRAM
 	       : length > 0 && pattern[0] == '@' ? CORE_SOCKET
 						 : CORE_FILE;
+}
+
+void probe_guard(const struct mount_table *mounts, const struct authority *authority, bool network,
+		 struct guard *ret_guard, struct probes *probes)
+{
+	struct probe *probe = &probes->words[PROBE_GUARD];
+	struct problem problem = { 0 };
+	_cleanup_close_ int root = -1;
+
+	guard_init(ret_guard);
+	cgroup_open_root(mounts, &root);
+	probe->met = false;
+	if (root < 0)
+		unmet(probe, "no cgroup2 is mounted; mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+	else if (!cgroup_root_is_whole(root))
+		unmet(probe,
+		      "this is a container, with cgroups of its own; start privexec outside");
+	else if (!authority->spare)
+		unmet(probe, "the keeper has no cap_net_admin; install it again with `make "
+			     "install`");
+	else if (!network)
+		unmet(probe, "nobody has looked");
+	else if (guard_load(true, ret_guard, &problem) < 0)
+		unmet(probe, "%.200s", problem.text);
+	else
+		probe->met = true;
+	if (root >= 0 && !probe->met)
+		guard_load(false, ret_guard, &problem);
 }
 
 void probe_machine(struct probes *ret_probes)

@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct authority;
+struct guard;
+struct mount_table;
+
 enum probe_word {
 	PROBE_DISK,	      /* the store directory keeps what it reserves */
 	PROBE_DM_CRYPT,	      /* device-mapper with dm-crypt, and keys born in the kernel */
@@ -16,6 +20,7 @@ enum probe_word {
 	PROBE_NO_HIBERNATION, /* an open secret memory keeps the machine from it */
 	PROBE_RAM_SCRUB,      /* the kernel clears freed memory */
 	PROBE_NETWORK,	      /* pasta, and what a private network needs of the kernel */
+	PROBE_GUARD,	      /* the host's network can be guarded */
 	PROBE_WORDS,
 };
 
@@ -40,7 +45,7 @@ struct probes {
 	bool scopes;	    /* abstract sockets of others can be shut off: confine/scopes.h */
 };
 
-/* Looks for everything but what the next two look for, which is found unmet. As root. */
+/* Looks for everything but what the next three look for, which is found unmet. As root. */
 void probe_machine(struct probes *ret_probes);
 
 /*
@@ -51,6 +56,13 @@ void probe_stores(const char *directory, struct probes *probes);
 
 /* Looks for what a private network needs. As root. */
 void probe_network(struct probes *probes);
+
+/*
+ * Tries what guards the host's network, by loading it, and gives it. @network: that is needed;
+ * without it only what guards device nodes is loaded, where it can be. As root.
+ */
+void probe_guard(const struct mount_table *mounts, const struct authority *authority, bool network,
+		 struct guard *ret_guard, struct probes *probes);
 
 /*
  * Secret memory that is open keeps the machine from hibernating, which would write the key and

@@ -2,9 +2,11 @@
 """What is written agrees with what is built: options, keys, words, pages, links."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -286,6 +288,16 @@ def test_files_that_a_document_names_are_there(path):
     names = re.findall(r"`((?:src|tests|tools|docs|man|bench|examples)/[^\s`*{]*)`", read(path))
     missing = [name for name in names if not (ROOT / name).exists()]
     assert missing == []
+
+
+def test_the_list_of_programs_is_that_of_their_tests():
+    environment = {name: value for name, value in os.environ.items() if name != "PRIVEXEC_TESTS_LONG"}
+    done = machine.run([sys.executable, "-m", "pytest", ROOT / "tests/programs", "--collect-only", "-q",
+                        "--programs"], env=environment)
+    tests = [line for line in done.stdout.split("\n") if line.startswith("| ")]
+    assert len(tests) > 30, done
+    listed = re.findall(r"^\| .* `test_.*\|$", read("docs/programs.md"), re.M)
+    assert listed == tests
 
 
 # --- the sources ------------------------------------------------------------------------------

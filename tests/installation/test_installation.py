@@ -13,7 +13,7 @@ import pytest
 import machine
 
 CAPABILITIES = {"cap_chown", "cap_dac_override", "cap_dac_read_search", "cap_fowner", "cap_mknod",
-                "cap_setfcap", "cap_setgid", "cap_setuid", "cap_sys_admin", "cap_sys_resource"}
+                "cap_net_admin", "cap_setfcap", "cap_setgid", "cap_setuid", "cap_sys_admin", "cap_sys_resource"}
 PAGES = {"privexec.1", "privexec.7", "privexec.conf.5", "usr_mounts.conf.5"}
 EXAMPLES = {"privexec.conf", "usr_mounts.conf", "sys_mounts.conf"}
 
@@ -45,7 +45,7 @@ def stage(installation, tmp_path):
     return stage
 
 
-def test_the_keeper_gets_the_ten_capabilities_and_nothing_else(installation):
+def test_the_keeper_gets_the_eleven_capabilities_and_nothing_else(installation):
     done = machine.run(["getcap", installation.keeper])
     path, capabilities = done.stdout.strip().split(" ")
     names, flags = capabilities.split("=")

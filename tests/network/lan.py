@@ -15,7 +15,7 @@ import machine
 
 HERE = Path(__file__).resolve().parent
 PYTHON = "/usr/bin/python3"
-SOURCES = {name: (HERE / f"{name}.py").read_text(encoding="utf-8") for name in ("peer", "client")}
+SOURCES = {name: (HERE / f"{name}.py").read_text(encoding="utf-8") for name in ("peer", "client", "ways")}
 
 HOST, OUTSIDE = "10.77.0.2", "10.77.0.1"
 HOST6, OUTSIDE6 = "fd77::2", "fd77::1"

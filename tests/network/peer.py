@@ -5,11 +5,13 @@ lan         echoes and transfers on every address, IPv4 and IPv6, and a name ser
             198.51.100.1
 names ADDRESS...  a name server on these addresses alone that answers 198.51.100.2
 listen ADDRESS...  prints `heard ADDRESS TEXT` for what comes there: ADDRESS is tcp:HOST:PORT,
-            udp:HOST:PORT, group:GROUP:INTERFACE:PORT or unix:NAME (abstract); answers "yes"
+            udp:HOST:PORT, lite:HOST:PORT (UDP-Lite), group:GROUP:INTERFACE:PORT, unix:NAME
+            (abstract) or icmp:HOST:0 (all echo requests, for root); answers "yes"
 
 Prints `ready` when all listen."""
 
 import hashlib
+import os
 import random
 import socket
 import struct
@@ -19,9 +21,9 @@ import threading
 SEED, PIECE = 7, 1 << 16
 
 
-def open_socket(kind, host, port):
+def open_socket(kind, host, port, protocol=0):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, kind)
+    made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if family == socket.AF_INET6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -111,12 +113,27 @@ def serve_names(host, address):
 # --- what must not be reached
 
 def hear(address, data):
-    print(f"heard {address} {data.decode(errors='replace')}", flush=True)
+    """One write, as others hear at the same time; and not what is there to make it large."""
+    os.write(1, f"heard {address} {data.rstrip().decode(errors='replace')}\n".encode())
     return b"yes"
+
+
+def hear_pings(address):
+    """What comes as an echo request, without its header (over IPv4 after that of the packet)."""
+    six = ":" in address.partition(":")[2].rsplit(":", 1)[0]
+    listener = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_RAW,
+                             socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP)
+    while True:
+        packet = listener.recv(65535)[0 if six else 20:]
+        if packet[0] == (128 if six else 8):
+            hear(address, packet[8:])
 
 
 def listen(address):
     kind, _, rest = address.partition(":")
+    if kind == "icmp":
+        in_thread(hear_pings, address)
+        return
     if kind == "unix":
         listener = socket.socket(socket.AF_UNIX)
         listener.bind("\0" + rest)
@@ -135,8 +152,8 @@ def listen(address):
     else:
         host, port = rest.rsplit(":", 1)
         listener = open_socket(socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM, host,
-                               int(port))
-    if kind in ("udp", "group"):
+                               int(port), 136 if kind == "lite" else 0)
+    if kind in ("udp", "lite", "group"):
         in_thread(serve_datagrams, listener, lambda data: hear(address, data))
         return
 

@@ -193,5 +193,5 @@ def test_without_the_holder_there_is_no_way_to_the_host_either(net, user):
             live.session.process.stdin.close()
             live.session.process.wait(20)
         assert "heard" not in server.drain()
-        said(net.session(user, client("reach", *attempts), network="host"))
+        said(net.run(user, client("reach", *attempts)))
         assert server.drain().count("heard") == 2, "a control"

@@ -255,7 +255,7 @@ def test_a_machine_that_can_have_none_says_why(net, user, reason):
                             f"|| mount --bind /srv /mnt; {lack}\nexec \"$@\"", "-",
                             *user.command([user.front, "--store=memory", *words])])
     auto = run("true")
-    assert (auto.returncode, first_line(auto)) == (0, f"host (unguarded: {reason})")
+    assert (auto.returncode, first_line(auto)) == (0, f"host (guarded: {reason})")
     assert re.search(rf"^network .*\n +since {reason}; .*{cure}", run("--dry-run", "true").stdout,
                      re.M)
     for options in (["--net=private"], ["--require=private-network"]):
@@ -263,5 +263,5 @@ def test_a_machine_that_can_have_none_says_why(net, user, reason):
         assert refused.returncode == 125 and refused.stdout == ""
         assert reason in refused.stderr and cure in refused.stderr
     closed = run("--require=closed", "true")
-    assert closed.returncode == 125 and "not guarded" in closed.stderr
+    assert closed.returncode == 125 and "abstract Unix sockets" in closed.stderr
     assert run("-q", "--net=none", "--require=closed,private-network", "true").returncode == 0

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is not reached from a private network, nor from outside into it: anything of the host's. With
-the host's network the same attempts do reach."""
+"""What is not reached from a private network, nor from outside into it, nor from the host's own network
+where that is guarded (test_guard.py goes on): anything of the host's. Outside of a session the same
+attempts do reach."""
 
 import contextlib
 import os
@@ -8,7 +9,7 @@ import os
 import pytest
 
 import machine
-from lan import HOST, HOST6, LATER, LATER6, SECOND, SECOND6, client, said
+from lan import HOST, HOST6, LATER, LATER6, SECOND, SECOND6, Process, client, said
 
 GROUP, GROUP6, ALL6 = "239.255.77.1", "ff05::77:1", "ff02::1"
 NAME = f"privexec-tests-reach-{os.getpid()}"
@@ -16,6 +17,8 @@ NAME = f"privexec-tests-reach-{os.getpid()}"
 LISTENERS = ["tcp:127.0.0.1:8001", "tcp:::1:8001", "tcp:0.0.0.0:8002", "tcp::::8002",
              "udp:127.0.0.1:8003", "udp:::1:8003", "udp:0.0.0.0:8004", "udp::::8004",
              f"group:{GROUP}:eth0:8005", f"group:{GROUP6}:eth0:8006", f"unix:{NAME}"]
+
+SCOPES = 6  # the version of Landlock that keeps abstract sockets of others out of reach
 
 WAYS = ("plain", "device", "source", "index")
 
@@ -63,23 +66,23 @@ def heard(server, attempts):
     return {attempt for attempt in attempts if f" {attempt}\n" in text.replace("\r", "")}
 
 
-def test_nothing_of_the_host_is_reached(crowded, worker):
+@pytest.mark.parametrize("network", ["private", "host"])
+def test_nothing_of_the_host_is_reached(crowded, worker, network):
     net, server = crowded
     attempts = tries(attempts_at(net.link_local()))
-    results = said(net.session(worker, client("reach", *attempts), timeout=80))
+    if network == "host":  # abstract sockets are not the guard's: test_guard.py
+        attempts.remove(f"plain=unix:{NAME}")
+    results = said(net.session(worker, client("reach", *attempts), network=network, timeout=120))
     assert heard(server, attempts) == set()
     assert set(results.values()) & {"yes"} == set()
 
 
-def test_with_the_host_s_network_the_same_attempts_reach_it(crowded, user):
+def test_outside_of_a_session_the_same_attempts_reach_it(crowded, user):
     """The control, and what each attempt is there for."""
     net, server = crowded
     attempts = tries(attempts_at(net.link_local()))
-    said(net.session(user, client("reach", *attempts), network="host", timeout=80))
-    # a kernel with scopes keeps sessions from this one: only outside of them
-    outside = tries([f"unix:{NAME}"])
-    said(net.run(user, client("reach", *outside)))
-    reached = heard(server, [*attempts, *outside])
+    said(net.run(user, client("reach", *attempts), timeout=80))
+    reached = heard(server, attempts)
     # an interface, or a source address, that the kernel does not take for a target is no way to it
     for target in ("tcp:127.0.0.1:8001", "udp:::1:8003", f"unix:{NAME}", f"tcp:{SECOND}:8002",
                    f"udp:{SECOND6}:8004", f"tcp:{net.link_local()}%eth0:8002", f"udp:{GROUP}:8005",
@@ -106,7 +109,7 @@ def test_an_address_that_the_host_gets_later_is_not_reached_either(net, user):
                     assert "yes" not in session.expect("}", 60)
             assert said_to(server) == set()
             with net.more_addresses("later", f"{LATER}/24", f"{LATER6}/64"):
-                said(net.session(user, client("reach", *targets), network="host"))
+                said(net.run(user, client("reach", *targets)))
                 assert server.drain().count("heard") >= 4, "a control"
             session.process.stdin.close()
             session.process.wait(30)
@@ -159,8 +162,11 @@ sys.stdin.read()
 
 @contextlib.contextmanager
 def serving(net, worker, network):
+    """What @worker serves in a session with @network, or (None) outside of one."""
     name = f"{NAME}-{network}"
-    with net.start(worker, ["/usr/bin/python3", "-c", SERVE, name], network=network) as session:
+    argv = ["/usr/bin/python3", "-c", SERVE, name]
+    with (net.start(worker, argv, network=network) if network else
+          Process([*net.enter("host"), *worker.command(argv)])) as session:
         session.expect("serving")
         yield [f"tcp:{host}:8021" for host in ("127.0.0.1", "::1", HOST, HOST6)], f"unix:{name}"
         session.process.stdin.close()
@@ -190,14 +196,19 @@ def test_nobody_on_the_host_reaches_what_the_session_listens_on(net, user):
         with serving(net, user, network) as (targets, name):
             return said(net.run(user, ["/usr/bin/python3", "-c", KNOCK, *targets, name])), [
                 *targets, name]
-    reached, all_targets = knock("host")
+    reached, all_targets = knock(None)
     assert reached == all_targets, "the control"
     assert knock("private")[0] == []
+    # abstract names are one set for all that have the host's network
+    assert [target for target in knock("host")[0] if not target.startswith("unix:")] == []
 
 
-def test_two_sessions_do_not_reach_each_other(net, user):
-    with serving(net, user, "private") as (targets, name):
-        assert said(net.session(user, ["/usr/bin/python3", "-c", KNOCK, *targets, name])) == []
+@pytest.mark.parametrize("network", ["private", "host"])
+def test_two_sessions_do_not_reach_each_other(net, user, network):
+    with serving(net, user, network) as (targets, name):
+        names = [name] if network == "private" or machine.landlock_version() >= SCOPES else []
+        assert said(net.session(user, ["/usr/bin/python3", "-c", KNOCK, *targets, *names],
+                                network=network)) == []
 
 
 def test_other_machines_do_not_reach_what_the_session_listens_on(net, user):

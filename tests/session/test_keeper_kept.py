@@ -164,7 +164,7 @@ def test_processes_that_hold_the_session_together_are_not_dumpable(live, who):
 def test_no_process_can_leave_a_core_dump(live, who):
     pid = getattr(live, who)
     limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
-    assert next(line.split()[4:6] for line in limits if "core" in line) == ["0", "0"]
+    assert next(line.split()[4:6] for line in limits if "core" in line) == ["1", "1"]
     path = Path(f"/proc/{pid}/coredump_filter")
     assert int(path.read_text(encoding="ascii"), 16) == 0
 

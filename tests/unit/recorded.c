@@ -22,6 +22,7 @@ const struct probes recorded_probes = {
 		[PROBE_NO_HIBERNATION] = { .reason = "the test has no secret memory" },
 		[PROBE_RAM_SCRUB] = { .reason = "the test clears nothing" },
 		[PROBE_NETWORK] = { .reason = "the test has no pasta; install it" },
+		[PROBE_GUARD] = { .reason = "the test guards nothing; mend it" },
 	},
 };
 

@@ -196,6 +196,8 @@ static void streams_are_exits_as_they_were_given(void **state)
 	assert_true(has_exit(&plan, "names of public files read"));
 	assert_true(has_exit(&plan, "/proc/PID/net"));
 	assert_true(has_exit(&plan, "/proc/PID"));
+	assert_true(has_exit(&plan, "file locks"));
+	assert_true(has_exit(&plan, "exit status"));
 	free_plan(&recorded, &plan);
 }
 
@@ -646,7 +648,7 @@ static void a_network_that_was_asked_for_has_no_reason(void **state)
 	static const struct {
 		enum network_choice said;
 		const char *words;
-	} cases[] = { { NETWORK_HOST, "host (unguarded)" }, { NETWORK_NONE, "none" } };
+	} cases[] = { { NETWORK_HOST, "host (unguarded: the test guards nothing)" }, { NETWORK_NONE, "none" } };
 	struct problem problem;
 	struct plan plan;
 
@@ -660,6 +662,75 @@ static void a_network_that_was_asked_for_has_no_reason(void **state)
 		assert_string_equal(plan.network_words, cases[i].words);
 		assert_string_equal(plan.network_reason, "");
 	}
+}
+
+static const char *exit_reason(const struct plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->exit_count; i++)
+		if (strcmp(plan->exits[i].name, name) == 0)
+			return plan->exits[i].reason;
+	return "";
+}
+
+static void the_host_s_network_is_guarded_where_that_can_be(void **state)
+{
+	static const struct {
+		enum network_choice said;
+		const char *words;
+	} cases[] = { { NETWORK_HOST, "host (guarded)" },
+		      { NETWORK_UNSAID, "host (guarded: the test has no pasta)" } };
+	struct probes probes = recorded_probes;
+	struct problem problem = { 0 };
+	struct recorded recorded;
+	struct plan plan;
+
+	(void)state;
+	probes.words[PROBE_GUARD] = (struct probe){ .met = true };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const struct request request = { .network = cases[i].said };
+
+		recorded_load(machines, "cgroup1", &recorded);
+		recorded.probes = &probes;
+		assert_int_equal(
+			recorded_plan(&recorded, WHO_USER, NULL, &request, &plan, &problem), 0);
+		assert_true(plan.guarded);
+		assert_string_equal(plan.network_words, cases[i].words);
+		assert_non_null(strstr(exit_reason(&plan, "network"), "guarded"));
+		assert_non_null(strstr(exit_reason(&plan, "name service"), "port 53"));
+		assert_string_not_equal(exit_reason(&plan, "abstract sockets"), "");
+		free_plan(&recorded, &plan);
+	}
+}
+
+static void a_guard_does_not_close_what_it_cannot(void **state)
+{
+	const struct request request = { .network = NETWORK_HOST, .require = REQUIRE_CLOSED };
+	struct probes probes = recorded_probes;
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	probes.words[PROBE_GUARD] = (struct probe){ .met = true };
+	assert_int_equal(choose_on(&probes, WHO_USER, NULL, &request, &plan, &problem),
+			 -EOPNOTSUPP);
+	assert_non_null(strstr(problem.text, "abstract Unix sockets"));
+	assert_non_null(strstr(problem.text, "--net=private"));
+}
+
+static void only_the_host_s_network_is_guarded_and_not_without_privilege(void **state)
+{
+	const struct request none = { .network = NETWORK_NONE }, host = { .network = NETWORK_HOST };
+	struct probes probes = recorded_probes;
+	struct problem problem;
+	struct plan plan;
+
+	(void)state;
+	probes.words[PROBE_GUARD] = (struct probe){ .met = true };
+	assert_int_equal(choose_on(&probes, WHO_USER, NULL, &none, &plan, &problem), 0);
+	assert_false(plan.guarded);
+	assert_int_equal(choose_on(&probes, WHO_ROOTLESS, NULL, &host, &plan, &problem), 0);
+	assert_false(plan.guarded);
+	assert_string_equal(plan.network_words, "host (unguarded: not without privilege)");
 }
 
 static void no_network_at_all_is_the_session_s_own_too(void **state)
@@ -701,6 +772,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(
 			a_network_is_the_host_s_where_no_private_one_can_be_and_the_reason_is_said),
 		cmocka_unit_test(a_network_that_was_asked_for_has_no_reason),
+		cmocka_unit_test(the_host_s_network_is_guarded_where_that_can_be),
+		cmocka_unit_test(a_guard_does_not_close_what_it_cannot),
+		cmocka_unit_test(only_the_host_s_network_is_guarded_and_not_without_privilege),
 		cmocka_unit_test(no_network_at_all_is_the_session_s_own_too),
 	};
 

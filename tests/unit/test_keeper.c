@@ -482,6 +482,9 @@ static const uint64_t nine = CAPABILITY_BIT(CAP_CHOWN) | CAPABILITY_BIT(CAP_DAC_
 			     CAPABILITY_BIT(CAP_SYS_ADMIN) | CAPABILITY_BIT(CAP_MKNOD) |
 			     CAPABILITY_BIT(CAP_SETFCAP);
 
+/* With what attaches programs, which is no condition. */
+#define TEN (nine | CAPABILITY_BIT(CAP_NET_ADMIN))
+
 /* Becomes what a program with file capabilities is when USER runs it. */
 static void become_user_with(uint64_t permitted)
 {
@@ -557,9 +560,37 @@ static void take_too_much(const void *argument)
 	(void)argument;
 	become_user_with(nine | CAPABILITY_BIT(CAP_NET_ADMIN) | CAPABILITY_BIT(CAP_SYS_PTRACE));
 	CHECK(authority_take(&authority, &problem) == 0);
-	check_capabilities(0, nine);
+	check_capabilities(0, TEN);
 	authority_as_root(&authority);
+	check_capabilities(nine, TEN);
+}
+
+static void attach(const void *argument)
+{
+	struct authority authority;
+	struct problem problem = { 0 };
+
+	(void)argument;
+	become_user_with(TEN);
+	CHECK(authority_take(&authority, &problem) == 0);
+	authority_attaching(&authority);
+	check_ids(0, 0, 0);
+	check_capabilities(TEN, TEN);
+	authority_as_user(&authority);
+	check_capabilities(0, TEN);
+	authority_forgo(&authority);
 	check_capabilities(nine, nine);
+	authority_as_user(&authority);
+	check_capabilities(0, nine);
+	authority_attaching(&authority);
+	check_capabilities(nine, nine);
+}
+
+static void what_attaches_programs_is_in_effect_once_and_then_gone(void **state)
+{
+	(void)state;
+	need_root();
+	assert_good(attach, NULL);
 }
 
 static void capabilities_that_are_not_needed_are_dropped_for_good(void **state)
@@ -579,10 +610,10 @@ static void take_as_root(const void *argument)
 	CHECK(authority_take(&authority, &problem) == 0);
 	CHECK(authority.uid == 0 && strcmp(authority.source, "root") == 0);
 	CHECK(capability_get(&effective, &permitted) == 0);
-	CHECK(effective == 0 && permitted == (nine | CAPABILITY_BIT(CAP_FSETID)));
+	CHECK(effective == 0 && permitted == (TEN | CAPABILITY_BIT(CAP_FSETID)));
 }
 
-static void root_keeps_ten_capabilities_and_none_in_effect(void **state)
+static void root_keeps_eleven_capabilities_and_none_in_effect(void **state)
 {
 	(void)state;
 	need_root();
@@ -652,7 +683,7 @@ static void shift(const void *argument)
 	CHECK(getresgid(&gids[0], &gids[1], &gids[2]) == 0 && gids[1] == AUTHORITY_SHIFTED);
 	CHECK((uid_t)setfsuid((uid_t)-1) == AUTHORITY_SHIFTED);
 	CHECK((gid_t)setfsgid((gid_t)-1) == AUTHORITY_SHIFTED);
-	check_capabilities(0, nine | CAPABILITY_BIT(CAP_FSETID));
+	check_capabilities(0, TEN | CAPABILITY_BIT(CAP_FSETID));
 	authority_as_root(&authority);
 	CHECK(geteuid() == AUTHORITY_SHIFTED && getegid() == AUTHORITY_SHIFTED);
 }
@@ -683,7 +714,8 @@ int main(void)
 		cmocka_unit_test(only_groups_of_ours_are_swept),
 		cmocka_unit_test(a_user_gets_authority_that_is_in_effect_only_when_asked_for),
 		cmocka_unit_test(capabilities_that_are_not_needed_are_dropped_for_good),
-		cmocka_unit_test(root_keeps_ten_capabilities_and_none_in_effect),
+		cmocka_unit_test(what_attaches_programs_is_in_effect_once_and_then_gone),
+		cmocka_unit_test(root_keeps_eleven_capabilities_and_none_in_effect),
 		cmocka_unit_test(want_of_authority_is_said_with_its_cure),
 		cmocka_unit_test(root_of_a_session_is_never_uid_or_group_0_again),
 	};

@@ -26,7 +26,7 @@ WANTED = ["arch", "crypto", "fs", "lib", "mm", "security", "drivers/block", "dri
           "drivers/crypto", "drivers/dax", "drivers/md", "drivers/nvdimm", "drivers/virtio",
           "drivers/scsi", "drivers/net/dummy.ko*", "drivers/net/tun.ko*", "drivers/net/veth.ko*",
           "drivers/net/virtio_net.ko*", "net/9p", "net/core", "net/ipv4", "net/ipv6",
-          "net/netfilter", "net/packet", "net/unix", "net/vmw_vsock", "net/xfrm"]
+          "net/netfilter", "net/packet", "net/sctp", "net/unix", "net/vmw_vsock", "net/xfrm"]
 # What the first process needs to reach the root and what the host says to the guest.
 AT_BOOT = ["virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "crc32c_generic", "ext4"]
 NOT_EVERYWHERE = {"crc32c_generic"}  # 6.14 has it in the kernel itself
