@@ -151,7 +151,7 @@ struct flow {
 	enum role role;
 	unsigned worker, depth; /* depth: in how many spaces of its own it is */
 	uint64_t random, step;
-	bool own_mounts; /* it may mount: nobody else sees it */
+	bool own_users, own_mounts; /* namespaces; it may mount only where nobody else sees it */
 	struct slot slots[SLOTS];
 	char canary[CANARY_SIZE];
 };

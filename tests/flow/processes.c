@@ -93,9 +93,9 @@ static bool is_collector(const struct flow *flow, pid_t pid)
 }
 
 /*
- * The public's are sent to unseen too: they are there as long as the stage is. Others are looked at
- * once more, since a number may be another's by now: a session's first process, say, which blocks
- * all signals until it lets its command have them.
+ * Not by the public: what is to become a front, or a session's command, has all blocked for a
+ * moment, and whoever sends then ends a session. The public's own are sent to unseen: they are
+ * there as long as the stage is.
  */
 static int signal_send(struct flow *flow)
 {
@@ -103,6 +103,8 @@ static int signal_send(struct flow *flow)
 	int number = SIGRTMIN + (int)draw(flow, 4);
 	siginfo_t info = { .si_code = SI_QUEUE };
 
+	if (flow->role == ROLE_PUBLIC)
+		return -ECANCELED;
 	if (pid <= 1 ||
 	    (!is_collector(flow, pid) && (!may_be_touched(flow, pid) || !blocks(pid, number))))
 		return -ESRCH;

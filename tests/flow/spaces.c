@@ -25,10 +25,15 @@ static void write_text(const char *path, const char *text)
 	close(file);
 }
 
-/* What mounts it makes are seen by nobody else. */
+/*
+ * What mounts it makes are seen by nobody else. Not for root in its first user namespace: it could
+ * take the stage's own mounts away, and so come to the real machine's directories. In another one
+ * the kernel does not let it.
+ */
 static void claim_mounts(struct flow *flow)
 {
-	flow->own_mounts = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	flow->own_mounts =
+		flow->own_users && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
 static int enter_new(struct flow *flow)
@@ -46,6 +51,7 @@ static int enter_new(struct flow *flow)
 	if (unshare(chosen) < 0)
 		return -errno;
 	if (chosen & CLONE_NEWUSER) {
+		flow->own_users = true;
 		write_text("/proc/self/setgroups", "deny");
 		snprintf(map, sizeof(map), "%u %u 1", draw(flow, 2) ? 0 : uid, uid);
 		write_text("/proc/self/uid_map", map);

@@ -83,10 +83,11 @@ def named_exits(worker, options):
         found |= EXITS.get(way["name"], set())
         if way["name"] == "network" and "unguarded" in way["reason"]:
             found |= LOOPBACK
-        if way["name"] == "network" and "whoever connects to abstract" in way["reason"]:
-            found |= {"abstract-inward"}
-        elif way["name"] == "network" and "abstract sockets of this one" in way["reason"]:
-            found |= {"abstract", "abstract-inward"}
+        if way["name"] in ("network", "abstract sockets"):
+            if "whoever connects to" in way["reason"]:
+                found |= {"abstract-inward"}
+            elif "abstract sockets of this one" in way["reason"] or "not part it" in way["reason"]:
+                found |= {"abstract", "abstract-inward"}
     return found
 
 

@@ -40,7 +40,7 @@ def _player(request):
 
 def check_played(found, steps):
     """The roles have done what they were there for."""
-    assert not found.failures, found.failures
+    assert not found.failures, f"seed {SEED}: {found.failures}"
     for role in "ABC":
         assert found.steps.get(role, 0) >= steps, found.steps
         idle = [name for name, (made, _) in found.calls[role].items() if made == 0]
@@ -48,6 +48,7 @@ def check_played(found, steps):
             assert len(idle) < len(found.calls[role]) / 4, f"never made by {role}: {idle}"
 
 
+@pytest.mark.timeout(180)
 def test_without_privexec_a_canary_arrives_by_every_kind_of_object(flow, player):
     left = {kind for kind in stage.kinds(flow)
             if kind not in NEVER and NEEDED.get(kind, lambda: True)()}
@@ -83,6 +84,7 @@ def test_no_canary_leaves_a_session_but_by_a_named_exit(flow, player, network):
     assert not found.arrivals, f"seed {SEED}: {found.arrivals}"
 
 
+@pytest.mark.timeout(300)  # it builds privexec three times, the second and third in part
 def test_holes_are_found(flow, alice):
     """Two of those that `make soak` makes all of (holes.py), one that needs a look at files and one at
     processes."""
