@@ -3,6 +3,7 @@
 agent that plays a side of any row, and what comes of it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 from collections import namedtuple
@@ -135,8 +137,6 @@ class Agent:
 
 
 def _own_terminal(slave):
-    import fcntl  # pylint: disable=import-outside-toplevel
-    import termios  # pylint: disable=import-outside-toplevel
     os.setsid()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
