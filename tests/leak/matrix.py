@@ -169,6 +169,7 @@ class Matrix:
             mkfifo -m 666 {SHARED}/fifo
             mount -t tracefs tracing {TRACING} 2>/dev/null || true
             sysctl -qw net.ipv4.tcp_fastopen=1027 || true
+            losetup --find >/dev/null || true  # so that there is one
             echo nameserver 127.0.0.53 >/etc/resolv.conf""")
         proofs = machine.STATE / "proofs"
         kept = set(proofs.glob("*"))
