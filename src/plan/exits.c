@@ -97,9 +97,10 @@ static int add_locks(const struct planning *planning)
 
 	plan_for_each_node (node, planning->plan)
 		bound |= node->kind == NODE_BIND_RO;
-	return add_exit(planning, "file locks",
-			"anyone can read in /proc/locks which parts of files the session has locked%s",
-			bound ? ", and meets its locks where trees are bound read-only" : "");
+	return add_exit(
+		planning, "file locks",
+		"anyone can read in /proc/locks which parts of files the session has locked%s",
+		bound ? ", and meets its locks where trees are bound read-only" : "");
 }
 
 static int add_unguarded(const struct planning *planning)

@@ -3,6 +3,7 @@
 agent that plays a side of any row, and what comes of it."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ import select
 import shutil
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 from collections import namedtuple
@@ -135,8 +137,6 @@ class Agent:
 
 
 def _own_terminal(slave):
-    import fcntl  # pylint: disable=import-outside-toplevel
-    import termios  # pylint: disable=import-outside-toplevel
     os.setsid()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
@@ -169,6 +169,7 @@ class Matrix:
             mkfifo -m 666 {SHARED}/fifo
             mount -t tracefs tracing {TRACING} 2>/dev/null || true
             sysctl -qw net.ipv4.tcp_fastopen=1027 || true
+            losetup --find >/dev/null || true  # so that there is one
             echo nameserver 127.0.0.53 >/etc/resolv.conf""")
         proofs = machine.STATE / "proofs"
         kept = set(proofs.glob("*"))

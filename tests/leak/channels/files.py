@@ -15,8 +15,10 @@ from .base import (LIBC, USERS, Here, Row, arrives, bits, channel, check, digits
                    place)
 
 SEEN_READ = (("names of public files read", ""),)
+MET = (("file locks", "bound read-only"),)
 F_SETLEASE, F_GETLEASE, F_OFD_GETLK, F_OFD_SETLK = 1024, 1025, 36, 37
 GET_FLAGS, SET_FLAGS, NO_DUMP = 0x80086601, 0x40086602, 0x40
+OPENED, OF_CHILDREN = 0x20, 0x08000000
 # mounts of the host: matrix.py
 PASSED, PROVEN, SHARED = "/mnt/passed", "/mnt/proven", "/mnt/shared"
 
@@ -286,47 +288,47 @@ def sixteen_locked(top):
 
 # --- watching
 
-def watched():
-    """inotify: which files are opened."""
-    notes = check(LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-    receiver = sixteen(look=lambda *_: False)()
-    try:
-        top = next(receiver)
-        check(LIBC.inotify_add_watch(notes, top.encode(), 0x20))
-        yield top
-        found, text = [], b""
-        if select.select([notes], [], [], patience())[0]:
-            text = os.read(notes, 1 << 16)
-        while text:
-            _, _, _, length = struct.unpack("iIII", text[:16])
-            found.append(int(text[16:16 + length].rstrip(b"\0") or b"99"))
-            text = text[16 + length:]
-        yield digits_of(number for number in found if number < 16)
-    finally:
-        os.close(notes)
-        receiver.close()
+def watched(begin, watch, names):
+    """A receiver that is told which of sixteen files are opened: @begin() makes a descriptor for it,
+    @watch(descriptor, directory) tells it of what, and @names(bytes) are those in what it has read."""
+    def receive():
+        notes = check(begin())
+        receiver = sixteen(look=lambda *_: False)()
+        try:
+            top = next(receiver)
+            check(watch(notes, top.encode()))
+            yield top
+            come = select.select([notes], [], [], patience())[0]
+            yield digits_of(int(name) for name in names(os.read(notes, 1 << 16) if come else b"")
+                            if name.isdigit())
+        finally:
+            os.close(notes)
+            receiver.close()
+    return receive
 
 
-def watched_by_root():
-    """fanotify, which shows the files themselves."""
-    notes = check(LIBC.fanotify_init(3, os.O_RDONLY))
-    receiver = sixteen(look=lambda *_: False)()
-    try:
-        top = next(receiver)
-        check(LIBC.fanotify_mark(notes, 1, ctypes.c_ulonglong(0x08000020), -100, top.encode()))
-        yield top
-        found, text = [], b""
-        if select.select([notes], [], [], patience())[0]:
-            text = os.read(notes, 1 << 16)
-        while text:
-            length, _, _, _, _, descriptor, _ = struct.unpack("IBBHQii", text[:24])
-            found.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
-            os.close(descriptor)
-            text = text[length:]
-        yield digits_of(int(name) for name in found if name.isdigit())
-    finally:
-        os.close(notes)
-        receiver.close()
+def names_in_inotify(text):
+    while text:
+        length = struct.unpack("iIII", text[:16])[3]
+        yield text[16:16 + length].rstrip(b"\0").decode()
+        text = text[16 + length:]
+
+
+def names_in_fanotify(text):
+    """Which has descriptors of the files themselves."""
+    while text:
+        length, _, _, _, _, descriptor, _ = struct.unpack("IBBHQii", text[:24])
+        yield os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))
+        os.close(descriptor)
+        text = text[length:]
+
+
+by_inotify = watched(lambda: LIBC.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC),
+                     lambda notes, top: LIBC.inotify_add_watch(notes, top, OPENED), names_in_inotify)
+by_fanotify = watched(lambda: LIBC.fanotify_init(3, os.O_RDONLY),
+                      lambda notes, top: LIBC.fanotify_mark(
+                          notes, 1, ctypes.c_ulonglong(OPENED | OF_CHILDREN), -100, top),
+                      names_in_fanotify)
 
 
 def crowd_of_programs():
@@ -435,16 +437,16 @@ ROWS = [
         Row("locks on ranges of a file that was there before", lock_range(fcntl.F_SETLK),
             ranges(f"{SHARED}/0")),
         Row("flock in a tree that is bound read-only", lock_sixteen(PROVEN),
-            sixteen_locked(PROVEN), digits=4, users=("user",), exits=(("file locks", "bound read-only"),)),
+            sixteen_locked(PROVEN), digits=4, users=("user",), exits=MET),
         Row("locks on ranges in a tree that is bound read-only", lock_range(fcntl.F_SETLK),
-            ranges(f"{PROVEN}/0"), users=("user",), exits=(("file locks", "bound read-only"),)),
+            ranges(f"{PROVEN}/0"), users=("user",), exits=MET),
         Row("programs being run", run_programs, crowd_of_programs, digits=4,
             may_lack="some kernels let programs that are run be written to (6.11, 6.12)"),
     ),
     *channel(
         "names of public files that are read",
-        Row("inotify", on_sixteen(read_once), watched, digits=4, exits=SEEN_READ),
-        Row("fanotify", on_sixteen(read_once), watched_by_root, digits=4, receiver="root",
+        Row("inotify", on_sixteen(read_once), by_inotify, digits=4, exits=SEEN_READ),
+        Row("fanotify", on_sixteen(read_once), by_fanotify, digits=4, receiver="root",
             exits=SEEN_READ, may_lack="a kernel without fanotify"),
         Row("leases broken", on_sixteen(open_at_once), sixteen(lease, lease_broken), digits=4,
             exits=SEEN_READ),

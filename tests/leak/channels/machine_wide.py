@@ -10,8 +10,8 @@ import shutil
 import stat
 import subprocess
 
-from .base import (LIBC, NEWNET, Row, arrives, call, channel, check, first_that_works, mount, nested,
-                   number_of, patience, place)
+from .base import (LIBC, NEWNET, Row, arrives, call, channel, check, end_child, first_that_works,
+                   mount, nested, number_of, patience, place)
 from .files import directory
 
 TRACING = "/mnt/tracing"
@@ -127,14 +127,9 @@ def set_number(width, kind, unit=1):
                     check(LIBC.unshare(NEWNET))  # whose owner alone may mount it
                 mount(kind, "/mnt", kind)
                 write("/mnt" + path[path.index("/", 1):])
-            end(nested(inside))
+            end_child(nested(inside))
         first_that_works(lambda: write(path), fresh)
     return send
-
-
-def end(pid):
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
 
 
 def groups():
@@ -168,7 +163,7 @@ def make_group(canary, _):
             check(LIBC.unshare(0x2000000))
             mount(kind, "/mnt", kind)
             below("/mnt")
-        return lambda: end(nested(inside))
+        return lambda: end_child(nested(inside))
     first_that_works(lambda: below("/sys/fs/cgroup"), fresh("cgroup2"))
     yield None
     for path in made:
@@ -193,7 +188,7 @@ def mark(canary, _):
         def inside():
             mount("tracefs", "/mnt", "tracefs")
             write("/mnt/trace_marker")
-        end(nested(inside))
+        end_child(nested(inside))
     first_that_works(*[lambda path=path: write(f"{path}/trace_marker") for path in (
         TRACING, "/sys/kernel/tracing", "/sys/kernel/debug/tracing")], fresh)
 
@@ -214,7 +209,7 @@ def mount_over(canary, top):
     except OSError:
         child = nested(inside)
         yield None
-        end(child)
+        end_child(child)
         return
     yield None
     taken_away()

@@ -282,7 +282,8 @@ ROWS = [
         Row("process_vm_writev", vm_writev, traceable(buffer_of_mine), inwards=LOOKING, told_pid=True),
         Row("ptrace", poke, traceable(buffer_of_mine), digits=8, inwards=LOOKING, told_pid=True),
         Row("/proc/PID/root", by_root_of("root"), directory_of_mine, inwards=LOOKING, told_pid=True),
-        Row("/proc/PID/cwd", by_root_of("cwd/../../../../../../"), directory_of_mine, inwards=LOOKING, told_pid=True),
+        Row("/proc/PID/cwd", by_root_of("cwd/../../../../../../"), directory_of_mine,
+            inwards=LOOKING, told_pid=True),
     ),
     *channel(
         "entering namespaces outwards",
@@ -326,7 +327,8 @@ ROWS = [
             digits=7, exits=TOLD_BY_PROC,
             may_lack="a machine where users may make no user namespaces"),
         Row("locks on the session's own files", lock_own_file,
-            in_hexadecimal(locks_of_machine, 12), reaches_in=True, exits=(("file locks", "/proc/locks"),)),
+            in_hexadecimal(locks_of_machine, 12), reaches_in=True,
+            exits=(("file locks", "/proc/locks"),)),
     ),
     *channel(
         "/proc/PID/net of a session",

@@ -19,6 +19,8 @@ def unix_at(kind, name=None):
         path = "\0" + name + str(os.getpid()) if name else place("socket")
         with socket.socket(socket.AF_UNIX, kind) as one:
             one.bind(path)
+            if kind != socket.SOCK_DGRAM:
+                one.listen(4)
             if not name:
                 os.chmod(path, 0o666)
             try:
@@ -45,23 +47,6 @@ def what_comes(one, kind):
             return data.decode(errors="replace")
     except OSError:
         return ""
-
-
-def unix_listen(kind, name=None):
-    def receive():
-        path = "\0" + name + str(os.getpid()) if name else place("socket")
-        with socket.socket(socket.AF_UNIX, kind) as one:
-            one.bind(path)
-            one.listen(4)
-            if not name:
-                os.chmod(path, 0o666)
-            try:
-                yield path
-                yield what_comes(one, kind)
-            finally:
-                if not name:
-                    os.unlink(path)
-    return receive
 
 
 def unix_send(kind):
@@ -128,28 +113,28 @@ def _abstract(name, send, receive, **more):
 ROWS = [
     *channel(
         "Unix sockets by path (D-Bus, /dev/log, docker, X)",
-        Row("a stream by path", unix_send(socket.SOCK_STREAM), unix_listen(socket.SOCK_STREAM),
+        Row("a stream by path", unix_send(socket.SOCK_STREAM), unix_at(socket.SOCK_STREAM),
             inwards=USERS),
         Row("a datagram by path", unix_send(socket.SOCK_DGRAM), unix_at(socket.SOCK_DGRAM),
             inwards=USERS),
         Row("packets in sequence by path", unix_send(socket.SOCK_SEQPACKET),
-            unix_listen(socket.SOCK_SEQPACKET), inwards=USERS),
+            unix_at(socket.SOCK_SEQPACKET), inwards=USERS),
         Row("a path that is listened on inside", unix_answer(), unix_ask, reaches_in=True),
     ),
     *channel(
         "Unix sockets by abstract name (X11, old D-Bus), both directions",
         _abstract("an abstract stream", unix_send(socket.SOCK_STREAM),
-                  unix_listen(socket.SOCK_STREAM, NAME)),
+                  unix_at(socket.SOCK_STREAM, NAME)),
         _abstract("an abstract datagram", unix_send(socket.SOCK_DGRAM),
                   unix_at(socket.SOCK_DGRAM, NAME)),
         _abstract("abstract packets in sequence", unix_send(socket.SOCK_SEQPACKET),
-                  unix_listen(socket.SOCK_SEQPACKET, NAME)),
+                  unix_at(socket.SOCK_SEQPACKET, NAME)),
         Row("an abstract name that is listened on inside", unix_answer(NAME + "-inside"), unix_ask,
             reaches_in=True, modes=MODES, exits=IN),
     ),
     *channel(
         "descriptors passed (SCM_RIGHTS)",
-        Row("a descriptor by path", unix_pass, unix_listen(socket.SOCK_STREAM), inwards=USERS),
-        _abstract("a descriptor by abstract name", unix_pass, unix_listen(socket.SOCK_STREAM, NAME)),
+        Row("a descriptor by path", unix_pass, unix_at(socket.SOCK_STREAM), inwards=USERS),
+        _abstract("a descriptor by abstract name", unix_pass, unix_at(socket.SOCK_STREAM, NAME)),
     ),
 ]
