@@ -195,7 +195,7 @@ def weakened(directory, replacements):
     changed and the control must be thought over."""
     source, build = Path(directory) / "source", Path(directory) / "build"
     source.mkdir()
-    for name in ("meson.build", "meson_options.txt", "src"):
+    for name in ("meson.build", "meson_options.txt", "bpf", "src"):
         origin = machine.ROOT / name
         if origin.is_dir():
             shutil.copytree(origin, source / name)
