@@ -176,7 +176,7 @@ int guard_load(bool network, struct guard *guard, struct problem *problem)
 	int error = 0;
 
 	guard_init(guard);
-	for (int i = 0; i < GUARD_MAPS && error >= 0; i++)
+	for (int i = 0; i < (network ? GUARD_MAPS : GUARD_FACTS + 1) && error >= 0; i++)
 		error = guard->maps[i] = make_map(i);
 	for (int i = network ? 0 : GUARD_DEVICE; i < GUARD_PROGRAMS && error >= 0; i++) {
 		error = guard->programs[i] = load(guard, i);
