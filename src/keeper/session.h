@@ -45,6 +45,7 @@ struct session {
 	struct swap swap;
 	struct sweeper sweeper;
 	struct network network; /* a private one */
+	struct guard_loader guard_loader;
 	struct guard guard;
 	int init_pidfd;
 	int init_channel;
