@@ -107,14 +107,16 @@ inlined const struct guard_facts *get_facts(void)
 	return map_find(&facts, &first);
 }
 
+/* One branch, where there could be three: the verifier follows each, which is what loading costs.
+ */
 inlined int is_ipv4(const __u32 *address)
 {
-	return !address[0] && !address[1] && address[2] == __builtin_bswap32(0xffff);
+	return !(address[0] | address[1] | (address[2] ^ __builtin_bswap32(0xffff)));
 }
 
-inlined int is_multicast(const __u32 *address)
+inlined int is_multicast(const __u32 *address, int ipv4)
 {
-	if (is_ipv4(address))
+	if (ipv4)
 		return (address[3] & 0xf0) == 0xe0 || address[3] == 0xffffffff;
 	return (address[0] & 0xff) == 0xff;
 }
@@ -135,12 +137,11 @@ inlined int is_name_server(const __u32 *address, __u16 port)
 }
 
 /* Loopback, "any", which the kernel takes for it, and what the host had when the session began. */
-inlined int is_here(const __u32 *address)
+inlined int is_here(const __u32 *address, int ipv4)
 {
-	if (is_ipv4(address))
-		return (address[3] & 0xff) == 127 || !address[3] || is_place(address, GUARD_OWN);
-	if (!address[0] && !address[1] && !address[2])
-		return !(address[3] & ~__builtin_bswap32(1));
+	if (ipv4 ? (address[3] & 0xff) == 127 || !address[3]
+		 : !(address[0] | address[1] | address[2] | (address[3] & ~__builtin_bswap32(1))))
+		return 1;
 	return is_place(address, GUARD_OWN);
 }
 
@@ -160,7 +161,7 @@ inlined int is_sessions(struct bpf_sock *socket, const struct guard_facts *known
  * Whose socket would get a packet from @ends' source to its target? @known: NULL where sockets are
  * told by their mark.
  */
-inlined enum finding find(void *context, const struct ends *ends, int tcp,
+inlined enum finding find(void *context, const struct ends *ends, int ipv4, int tcp,
 			  const struct guard_facts *known)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -168,7 +169,7 @@ inlined enum finding find(void *context, const struct ends *ends, int tcp,
 	enum finding found = NOBODY;
 	__u32 size;
 
-	if (is_ipv4(ends->target)) {
+	if (ipv4) {
 		tuple.ipv4.saddr = ends->source[3];
 		tuple.ipv4.daddr = ends->target[3];
 		tuple.ipv4.sport = ends->source_port;
@@ -205,6 +206,7 @@ inlined enum finding find(void *context, const struct ends *ends, int tcp,
 
 struct packet {
 	struct ends ends;
+	__u8 ipv4;
 	__u8 protocol;
 	__u8 opens; /* TCP: it asks for a connection */
 };
@@ -227,6 +229,7 @@ inlined int read_addresses(struct __sk_buff *skb, struct packet *packet, __u32 *
 			return -1;
 		mapped(packet->ends.source, header.saddr);
 		mapped(packet->ends.target, header.daddr);
+		packet->ipv4 = 1;
 		packet->protocol = header.protocol;
 		*ret_offset = sizeof(header);
 		/* with options, a source route for example; not whole */
@@ -239,6 +242,7 @@ inlined int read_addresses(struct __sk_buff *skb, struct packet *packet, __u32 *
 			return -1;
 		__builtin_memcpy(packet->ends.source, &header.saddr, sizeof(header.saddr));
 		__builtin_memcpy(packet->ends.target, &header.daddr, sizeof(header.daddr));
+		packet->ipv4 = 0;
 		packet->protocol = header.nexthdr;
 		*ret_offset = sizeof(header);
 		return 0;
@@ -289,7 +293,8 @@ inlined int pass_between(struct __sk_buff *skb, const struct packet *packet,
 
 	if (!known)
 		return REFUSE;
-	return verdict(find(skb, ends, packet->protocol == IPPROTO_TCP, known), packet, lost);
+	return verdict(find(skb, ends, packet->ipv4, packet->protocol == IPPROTO_TCP, known),
+		       packet, lost);
 }
 
 /*
@@ -311,7 +316,8 @@ PROGRAM(outwards, struct __sk_buff *skb)
 
 	if (is_the_kernels(skb))
 		return PASS;
-	if (read_addresses(skb, &packet, &offset) < 0 || is_multicast(packet.ends.target))
+	if (read_addresses(skb, &packet, &offset) < 0 ||
+	    is_multicast(packet.ends.target, packet.ipv4))
 		return REFUSE;
 	if (skb->ifindex != LOOPBACK_DEVICE)
 		return PASS;
@@ -370,20 +376,21 @@ inlined int is_in_host(void *context)
  * connect(2) to @ends' target: an error at once, where `outwards` would let a connection wait.
  * Datagrams it refuses itself, with an error for whoever sends them.
  */
-inlined int reach(struct bpf_sock_addr *context, struct ends *ends)
+inlined int reach(struct bpf_sock_addr *context, struct ends *ends, int ipv4)
 {
 	if (!is_in_host(context))
 		return PASS;
-	if (is_multicast(ends->target))
+	if (is_multicast(ends->target, ipv4))
 		return refuse(EPERM);
-	if (context->protocol != IPPROTO_TCP || !is_here(ends->target) ||
+	if (context->protocol != IPPROTO_TCP || !is_here(ends->target, ipv4) ||
 	    is_name_server(ends->target, ends->target_port))
 		return PASS;
-	if (is_ipv4(ends->target) && !ends->target[3])
+	/* "any" is this machine */
+	if (ipv4 && !ends->target[3])
 		ends->target[3] = __builtin_bswap32(0x7f000001);
-	if (!is_ipv4(ends->target) && !ends->target[0] && !ends->target[1] && !ends->target[2])
+	if (!ipv4 && !(ends->target[0] | ends->target[1] | ends->target[2] | ends->target[3]))
 		ends->target[3] = __builtin_bswap32(1);
-	return find(context, ends, 1, 0) == SESSION ? PASS : refuse(ECONNREFUSED);
+	return find(context, ends, ipv4, 1, 0) == SESSION ? PASS : refuse(ECONNREFUSED);
 }
 
 inlined void take_ipv4(struct bpf_sock_addr *context, struct ends *ends)
@@ -406,7 +413,7 @@ PROGRAM(connect4, struct bpf_sock_addr *context)
 	struct ends ends = {};
 
 	take_ipv4(context, &ends);
-	return reach(context, &ends);
+	return reach(context, &ends, 1);
 }
 
 PROGRAM(connect6, struct bpf_sock_addr *context)
@@ -414,7 +421,7 @@ PROGRAM(connect6, struct bpf_sock_addr *context)
 	struct ends ends = {};
 
 	take_ipv6(context, &ends);
-	return reach(context, &ends);
+	return reach(context, &ends, is_ipv4(ends.target));
 }
 
 /* Also those to an IPv4 address by a socket for IPv6; multicast over IPv6 is seen by `outwards`. */
@@ -423,18 +430,18 @@ PROGRAM(sendmsg4, struct bpf_sock_addr *context)
 	struct ends ends = {};
 
 	take_ipv4(context, &ends);
-	return is_multicast(ends.target) && is_in_host(context) ? refuse(EPERM) : PASS;
+	return is_multicast(ends.target, 1) && is_in_host(context) ? refuse(EPERM) : PASS;
 }
 
 /*
  * Two sockets for datagrams may have the same address when both say SO_REUSEADDR, and the last one
  * gets all: not what is meant for a public program, nor the other way round.
  */
-inlined int claim(struct bpf_sock_addr *context, struct ends *ends)
+inlined int claim(struct bpf_sock_addr *context, struct ends *ends, int ipv4)
 {
 	if (context->protocol != IPPROTO_UDP || !ends->target_port || !is_in_host(context))
 		return PASS;
-	return find(context, ends, 0, 0) == OTHER ? refuse(EADDRINUSE) : PASS;
+	return find(context, ends, ipv4, 0, 0) == OTHER ? refuse(EADDRINUSE) : PASS;
 }
 
 PROGRAM(bind4, struct bpf_sock_addr *context)
@@ -442,7 +449,7 @@ PROGRAM(bind4, struct bpf_sock_addr *context)
 	struct ends ends = {};
 
 	take_ipv4(context, &ends);
-	return claim(context, &ends);
+	return claim(context, &ends, 1);
 }
 
 PROGRAM(bind6, struct bpf_sock_addr *context)
@@ -450,7 +457,7 @@ PROGRAM(bind6, struct bpf_sock_addr *context)
 	struct ends ends = {};
 
 	take_ipv6(context, &ends);
-	return claim(context, &ends);
+	return claim(context, &ends, is_ipv4(ends.target));
 }
 
 /* ---- sockets ---- */

@@ -390,35 +390,6 @@ static int check_count(const struct session *session, const struct state_count *
 			   count->sessions_of_user);
 }
 
-/*
- * Before anything is in the cgroup. What guards the host's network must be there; for device nodes
- * it is a second bolt.
- */
-static int attach_guard(struct session *session, struct problem *problem)
-{
-	bool needed = session->plan.network == NETWORK_HOST && session->plan.guarded;
-	struct problem unattached = { 0 };
-	int error = -ENOENT;
-
-	authority_attaching(&session->authority);
-	if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
-		error = guard_attach(&session->guard, session->cgroup.directory,
-				     cgroup_level(&session->cgroup),
-				     session->plan.network == NETWORK_PRIVATE, &unattached);
-	authority_forgo(&session->authority);
-	guard_close(&session->guard);
-	if (error && needed)
-		return problem_set(problem, -error,
-				   "the host's network cannot be guarded: %.200s; --net=none needs "
-				   "no guard",
-				   unattached.text[0] ? unattached.text
-						      : "the session has no cgroup of its own");
-	if (error)
-		session_say(session, MESSAGE_DEBUG, "device nodes are not guarded: %s",
-			    unattached.text[0] ? unattached.text : "no cgroup or no program");
-	return 0;
-}
-
 static int make_cgroup(struct session *session, struct problem *problem)
 {
 	struct cgroup *cgroup = &session->cgroup;
@@ -476,7 +447,7 @@ static int make_outside(struct session *session, struct problem *problem)
 	if (!error)
 		error = make_cgroup(session, problem);
 	if (!error)
-		error = attach_guard(session, problem);
+		error = session_attach_guard(session, problem);
 	if (!error)
 		error = swap_assure(session->cgroup.directory, &session->swap, problem);
 	if (!error)

@@ -98,6 +98,7 @@ int main(int argc, char **argv)
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
 		.network = NETWORK_HAS_NONE,
+		.guard_loader = { -1, -1 },
 		.init_pidfd = -1,
 		.init_channel = -1,
 		.listener = -1,

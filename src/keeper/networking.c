@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A session's private network, as the keeper starts it and hears of it. */
+/* A session's private network, as the keeper starts it and hears of it; or the host's, guarded. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,31 @@
 
 /* How long a private network may take to be there; the session then starts without. */
 #define NETWORK_MILLISECONDS 5000
+
+int session_attach_guard(struct session *session, struct problem *problem)
+{
+	bool needed = session->plan.network == NETWORK_HOST && session->plan.guarded;
+	struct problem unattached = { 0 };
+	int error = -ENOENT;
+
+	authority_attaching(&session->authority);
+	if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
+		error = guard_attach(&session->guard, session->cgroup.directory,
+				     cgroup_level(&session->cgroup),
+				     session->plan.network == NETWORK_PRIVATE, &unattached);
+	authority_forgo(&session->authority);
+	guard_close(&session->guard);
+	if (error && needed)
+		return problem_set(problem, -error,
+				   "the host's network cannot be guarded: %.200s; --net=none needs "
+				   "no guard",
+				   unattached.text[0] ? unattached.text
+						      : "the session has no cgroup of its own");
+	if (error)
+		session_say(session, MESSAGE_DEBUG, "device nodes are not guarded: %s",
+			    unattached.text[0] ? unattached.text : "no cgroup or no program");
+	return 0;
+}
 
 int session_start_network(struct session *session, struct problem *problem)
 {

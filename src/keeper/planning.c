@@ -100,6 +100,16 @@ static int begin_namespaces(struct session *session, struct problem *problem)
 	return error;
 }
 
+/* Where it is known so early that the network will be the host's. */
+static void begin_guard(struct session *session)
+{
+	if (said_network(session) != NETWORK_HOST)
+		return;
+	authority_as_root(&session->authority);
+	guard_begin(&session->guard_loader);
+	authority_as_user(&session->authority);
+}
+
 /* For root's sessions the user namespace is mapped first, to try idmapping with it. */
 static int survey(struct session *session, bool *ret_user_namespaces, struct problem *problem)
 {
@@ -202,6 +212,8 @@ int session_plan(struct session *session, struct problem *problem)
 	int error = read_configuration(session, problem);
 
 	if (!error)
+		begin_guard(session);
+	if (!error)
 		error = begin_namespaces(session, problem);
 	if (!error)
 		error = read_mounts(session, problem);
@@ -221,8 +233,8 @@ int session_plan(struct session *session, struct problem *problem)
 		if (said_network(session) != NETWORK_NONE && said_network(session) != NETWORK_HOST)
 			probe_network(&session->probes);
 		probe_guard(&session->mounts, &session->authority,
-			    may_be_the_hosts(session, facts.user_namespaces), &session->guard,
-			    &session->probes);
+			    may_be_the_hosts(session, facts.user_namespaces),
+			    &session->guard_loader, &session->guard, &session->probes);
 		authority_as_user(&session->authority);
 	}
 	if (!error)

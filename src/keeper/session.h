@@ -45,6 +45,7 @@ struct session {
 	struct swap swap;
 	struct sweeper sweeper;
 	struct network network; /* a private one */
+	struct guard_loader guard_loader;
 	struct guard guard;
 	int init_pidfd;
 	int init_channel;
@@ -80,7 +81,14 @@ void session_keep(struct session *session);
 pid_t session_clone(const struct session *session, uint64_t namespaces, int *ret_channel,
 		    int *ret_pidfd);
 
-/* In networking.c: starts the helpers of a private network. As root. 0 or a negative errno. */
+/*
+ * In networking.c: attaches the guard, before anything is in the session's cgroup, and gives up
+ * what that takes. It must be there where the plan says that the host's network is guarded; for
+ * device nodes it is a second bolt. As root. 0 or a negative errno.
+ */
+int session_attach_guard(struct session *session, struct problem *problem);
+
+/* Starts the helpers of a private network. As root. 0 or a negative errno. */
 int session_start_network(struct session *session, struct problem *problem);
 
 /* Waits until the session has a network, or is known to have none: only then its command starts. */

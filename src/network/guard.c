@@ -8,17 +8,24 @@
 #include <linux/btf.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../bpf/guard.h"
 #include "base/cleanup.h"
+#include "base/descriptors.h"
+#include "control/channel.h"
 #include "network/guard.h"
 #include "network/netlink.h"
 #include "network/resolver.h"
@@ -29,6 +36,8 @@
 #endif
 
 #define INSTRUCTIONS_MAX 1024
+#define LOAD_MILLISECONDS 5000
+#define REAP_TRIES 10000 /* of a tenth of a millisecond each */
 
 static const struct {
 	enum bpf_prog_type type;
@@ -176,7 +185,7 @@ int guard_load(bool network, struct guard *guard, struct problem *problem)
 	int error = 0;
 
 	guard_init(guard);
-	for (int i = 0; i < GUARD_MAPS && error >= 0; i++)
+	for (int i = 0; i < (network ? GUARD_MAPS : GUARD_FACTS + 1) && error >= 0; i++)
 		error = guard->maps[i] = make_map(i);
 	for (int i = network ? 0 : GUARD_DEVICE; i < GUARD_PROGRAMS && error >= 0; i++) {
 		error = guard->programs[i] = load(guard, i);
@@ -193,6 +202,89 @@ int guard_load(bool network, struct guard *guard, struct problem *problem)
 			    "the kernel makes no maps: %s; it needs CONFIG_BPF_SYSCALL",
 			    strerror(-error));
 	guard_close(guard);
+	return error;
+}
+
+/* ---- loading beside something else ---- */
+
+/* Says why not, or nothing and all descriptors in their order. */
+static _Noreturn void load_for(int channel)
+{
+	struct problem problem = { 0 };
+	int all[GUARD_MAPS + GUARD_PROGRAMS];
+	struct guard guard;
+	size_t count = 0;
+
+	prctl(PR_SET_NAME, "privexec-guard");
+	if (descriptors_keep_only(&channel, 1) < 0)
+		_exit(1);
+	if (guard_load(true, &guard, &problem) == 0) {
+		count = GUARD_MAPS + GUARD_PROGRAMS;
+		memcpy(all, guard.maps, sizeof(guard.maps));
+		memcpy(all + GUARD_MAPS, guard.programs, sizeof(guard.programs));
+	}
+	channel_send(channel, problem.text, strlen(problem.text) + 1, all, count);
+	_exit(0);
+}
+
+void guard_begin(struct guard_loader *ret_loader)
+{
+	int ends[2];
+
+	*ret_loader = GUARD_LOADER_NONE;
+	if (channel_pair(ends) < 0)
+		return;
+	ret_loader->child = fork();
+	if (ret_loader->child == 0)
+		load_for(ends[1]);
+	close(ends[1]);
+	if (ret_loader->child < 0)
+		close(ends[0]);
+	else
+		ret_loader->channel = ends[0];
+}
+
+static int take_loaded(int channel, struct guard *guard, struct problem *problem)
+{
+	struct pollfd readable = { .fd = channel, .events = POLLIN };
+	int all[GUARD_MAPS + GUARD_PROGRAMS];
+	size_t count = GUARD_MAPS + GUARD_PROGRAMS;
+	char text[PROBLEM_TEXT_SIZE];
+	ssize_t length;
+
+	if (poll(&readable, 1, LOAD_MILLISECONDS) < 1)
+		return problem_set(problem, ETIMEDOUT,
+				   "its programs were not loaded within %d seconds; try again",
+				   LOAD_MILLISECONDS / 1000);
+	length = channel_receive(channel, text, sizeof(text), all, &count);
+	if (length > 0 && count == GUARD_MAPS + GUARD_PROGRAMS) {
+		memcpy(guard->maps, all, sizeof(guard->maps));
+		memcpy(guard->programs, all + GUARD_MAPS, sizeof(guard->programs));
+		return 0;
+	}
+	for (size_t i = 0; length > 0 && i < count; i++)
+		descriptor_close(&all[i]);
+	return problem_set(problem, EIO, "%.*s", length > 1 ? (int)length : 64,
+			   length > 1 ? text : "what loads its programs ended; try again");
+}
+
+int guard_finish(struct guard_loader *loader, struct guard *guard, struct problem *problem)
+{
+	int error;
+
+	if (loader->child < 0)
+		return guard_load(true, guard, problem);
+	guard_init(guard);
+	error = take_loaded(loader->channel, guard, problem);
+	descriptor_close(&loader->channel);
+	/* it has ended, but for what it may have to wait for in closing a file of a dead server */
+	kill(loader->child, SIGKILL);
+	for (int i = 0; i < REAP_TRIES && waitpid(loader->child, NULL, WNOHANG) == 0; i++) {
+		const struct timespec pause = { .tv_nsec = 100000 };
+
+		nanosleep(&pause, NULL);
+	}
+	loader->child = -1;
 	return error;
 }
 

@@ -11,6 +11,7 @@
 #define PRIVEXEC_NETWORK_GUARD_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/problem.h"
 #include "network/guard_programs.h"
@@ -30,6 +31,21 @@ void guard_init(struct guard *guard);
  * and the cure in @problem; then nothing is loaded.
  */
 int guard_load(bool network, struct guard *guard, struct problem *problem);
+
+/*
+ * The same in a child, since the kernel takes some milliseconds to check the programs, all of them.
+ * guard_finish() waits for it, five seconds at most, and does guard_load() itself where there is
+ * none. As root.
+ */
+struct guard_loader {
+	pid_t child;
+	int channel;
+};
+
+#define GUARD_LOADER_NONE ((struct guard_loader){ -1, -1 })
+
+void guard_begin(struct guard_loader *ret_loader);
+int guard_finish(struct guard_loader *loader, struct guard *guard, struct problem *problem);
 
 /*
  * Attaches what was loaded to @cgroup, an open directory of cgroup2, in which nothing runs yet.

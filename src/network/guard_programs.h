@@ -16,7 +16,8 @@ enum guard_program_number {
 	GUARD_BIND6,
 	GUARD_CREATE,
 	GUARD_OPTION,
-	GUARD_DEVICE, /* the last: the one that has to do with no network */
+	GUARD_DEVICE, /* the last: the one that has to do with no network, and needs but the facts
+		       */
 	GUARD_PROGRAMS,
 };
 

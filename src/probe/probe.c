@@ -150,7 +150,7 @@ static enum core_target probe_core(void)
 }
 
 void probe_guard(const struct mount_table *mounts, const struct authority *authority, bool network,
-		 struct guard *ret_guard, struct probes *probes)
+		 struct guard_loader *loader, struct guard *ret_guard, struct probes *probes)
 {
 	struct probe *probe = &probes->words[PROBE_GUARD];
 	struct problem problem = { 0 };
@@ -169,7 +169,7 @@ void probe_guard(const struct mount_table *mounts, const struct authority *autho
 			     "install`");
 	else if (!network)
 		unmet(probe, "nobody has looked");
-	else if (guard_load(true, ret_guard, &problem) < 0)
+	else if (guard_finish(loader, ret_guard, &problem) < 0)
 		unmet(probe, "%.200s", problem.text);
 	else
 		probe->met = true;

@@ -11,6 +11,7 @@
 
 struct authority;
 struct guard;
+struct guard_loader;
 struct mount_table;
 
 enum probe_word {
@@ -58,11 +59,12 @@ void probe_stores(const char *directory, struct probes *probes);
 void probe_network(struct probes *probes);
 
 /*
- * Tries what guards the host's network, by loading it, and gives it. @network: that is needed;
- * without it only what guards device nodes is loaded, where it can be. As root.
+ * Tries what guards the host's network, by loading it (which @loader may have begun), and gives it.
+ * @network: that is needed; without it only what guards device nodes is loaded, where it can be. As
+ * root.
  */
 void probe_guard(const struct mount_table *mounts, const struct authority *authority, bool network,
-		 struct guard *ret_guard, struct probes *probes);
+		 struct guard_loader *loader, struct guard *ret_guard, struct probes *probes);
 
 /*
  * Secret memory that is open keeps the machine from hibernating, which would write the key and

@@ -420,9 +420,11 @@ def test_what_is_open_is_said(net, worker):
 
 
 def test_a_machine_that_cannot_guard_says_why(net, root):
-    """Here: in a container, whose cgroups are a part of the machine's."""
+    """Here: in a container, whose cgroups are a part of the machine's. With a /run of its own, as such
+    have: what it takes for gone of other sessions is not."""
     done = machine.run([*net.enter("host"), "unshare", "--mount", "sh", "-c",
                         "top=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo); "
-                        "mkdir -p $top/privexec/keepers; mount --bind $top/privexec $top; exec \"$@\"",
+                        "mkdir -p $top/privexec/keepers /run/privexec; "
+                        "mount -t tmpfs -o mode=755 run /run/privexec; mount --bind $top/privexec $top; exec \"$@\"",
                         "-", root.front, "--store=memory", "--net=host", "true"])
     assert "network host (unguarded: this is a container" in done.stderr, done.stderr

@@ -93,13 +93,14 @@ def test_outside_of_a_session_the_same_attempts_reach_it(crowded, user):
         assert attempt in reached, f"the control does not reach {attempt}"
 
 
-def test_an_address_that_the_host_gets_later_is_not_reached_either(net, user):
-    """Within a second: it takes the holder some milliseconds."""
+@pytest.mark.parametrize("network", ["private", "host"])
+def test_an_address_that_the_host_gets_later_is_not_reached_either(net, user, network):
+    """Within a second: it takes the holder of a private network some milliseconds."""
     targets = [f"{how}={kind}:{host}:{port}" for how in ("plain", "device")
                for host in (LATER, LATER6) for kind, port in (("tcp", 8012), ("udp", 8014))]
     listeners = ["tcp:0.0.0.0:8012", "tcp::::8012", "udp:0.0.0.0:8014", "udp::::8014"]
     with net.peer("host", "listen", *listeners) as server:
-        with net.start(user, client("hold", "reach", *targets)) as session:
+        with net.start(user, client("hold", "reach", *targets), network=network) as session:
             session.say("")  # the addresses are nobody's yet
             session.expect("}", 60)
             for _ in range(3):

@@ -648,7 +648,8 @@ static void a_network_that_was_asked_for_has_no_reason(void **state)
 	static const struct {
 		enum network_choice said;
 		const char *words;
-	} cases[] = { { NETWORK_HOST, "host (unguarded: the test guards nothing)" }, { NETWORK_NONE, "none" } };
+	} cases[] = { { NETWORK_HOST, "host (unguarded: the test guards nothing)" },
+		      { NETWORK_NONE, "none" } };
 	struct problem problem;
 	struct plan plan;
 
