@@ -202,7 +202,7 @@ def weakened(directory, replacements):
         else:
             shutil.copy(origin, source / name)
     (source / "tools").mkdir()
-    for name in ("make-templates", "make-calls.c"):
+    for name in ("make-templates", "make-calls.c", "make-guard.c"):
         shutil.copy(machine.ROOT / "tools" / name, source / "tools")
     top = source / "meson.build"
     top.write_text("\n".join(line for line in top.read_text().split("\n")

@@ -151,7 +151,7 @@ def test_nothing_above_the_three_is_inherited(privexec):
     "yes | $RUN head -n1", "$RUN yes | head -n1", "$RUN seq 100000 | md5sum",
     "$RUN sh -c 'exec <&-; sleep 0.3' < <(yes 2>yes.err; echo ended >yes.status); sleep 0.1; "
     "cat yes.status",
-    "$RUN sh -c 'exec >&-; sleep 0.3; echo late >&2' | (cat; echo end of file >&2)",
+    "$RUN sh -c 'exec >&-; sleep 1; echo late >&2' | (cat; echo end of file >&2)",
     "$RUN sh -c 'cat; echo done' <<< '' >out", "printf 'no newline' | $RUN cat",
     "$RUN cat <lines >&2", "$RUN dd bs=1 count=3 status=none <lines"])
 def test_streams_carry_what_they_would(both, script):
