@@ -99,11 +99,12 @@ int confine_drop(const struct confinement *confinement, struct problem *problem)
 
 int confine_forbid_core_dumps(struct problem *problem)
 {
-	const struct rlimit one = { 1, 1 };
+	const struct rlimit one = { 1, 1 }, none = { 0, 0 };
 	int error = descriptor_write_file(AT_FDCWD, "/proc/self/coredump_filter", "0");
 
 	/* ENOENT: a kernel that dumps nothing at all */
-	if ((error && error != -ENOENT) || setrlimit(RLIMIT_CORE, &one) < 0)
+	if ((error && error != -ENOENT) ||
+	    (setrlimit(RLIMIT_CORE, &one) < 0 && setrlimit(RLIMIT_CORE, &none) < 0))
 		return problem_set(problem, error ? -error : errno,
 				   "cannot forbid core dumps: %s; /proc must be writable",
 				   strerror(error ? -error : errno));

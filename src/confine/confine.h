@@ -40,7 +40,8 @@ int confine_drop(const struct confinement *confinement, struct problem *problem)
 /*
  * Core dumps off for this process and its descendants: nothing selected to be dumped, and the limit
  * 1, with which the kernel neither writes a file nor starts the program that kernel.core_pattern
- * may name; at 0 it starts that. A hard limit of 0 must have been raised: limits_raise_core().
+ * may name; at 0 it starts that. A hard limit of 0 must have been raised, where that matters:
+ * limits_raise_core().
  */
 int confine_forbid_core_dumps(struct problem *problem);
 

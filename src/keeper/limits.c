@@ -5,6 +5,7 @@
 
 #include "confine/capability.h"
 #include "keeper/limits.h"
+#include "probe/probe.h"
 
 /* The least that set-up needs, and how a shell sets it. */
 static const struct {
@@ -60,12 +61,13 @@ int limits_raise_core(struct problem *problem)
 	if (!error && setrlimit(RLIMIT_CORE, &one) < 0)
 		error = -errno;
 	capability_set(0, permitted);
-	if (error)
+	/* in some containers nobody may; a file is no way out at 0 either */
+	if (error && probe_core() != CORE_FILE)
 		return problem_set(
 			problem, -error,
-			"the hard limit on core dumps is 0, at which the kernel may still "
-			"hand them to a program, and it cannot be raised to 1: %s; raise "
-			"it (ulimit -Hc unlimited)",
+			"the hard limit on core dumps is 0, at which the kernel still "
+			"hands them to the program of kernel.core_pattern, and it cannot "
+			"be raised to 1: %s; start privexec with a higher one (ulimit -Hc)",
 			strerror(-error));
 	return 0;
 }

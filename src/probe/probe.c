@@ -135,7 +135,7 @@ void probe_network(struct probes *probes)
 		unmet(probe, "%.200s", problem.text);
 }
 
-static enum core_target probe_core(void)
+enum core_target probe_core(void)
 {
 	char pattern[256];
 	ssize_t length = descriptor_read_file(AT_FDCWD, "/proc/sys/kernel/core_pattern", pattern,

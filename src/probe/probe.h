@@ -46,6 +46,9 @@ struct probes {
 	bool scopes;	    /* abstract sockets of others can be shut off: confine/scopes.h */
 };
 
+/* Where core dumps go now. */
+enum core_target probe_core(void);
+
 /* Looks for everything but what the next three look for, which is found unmet. As root. */
 void probe_machine(struct probes *ret_probes);
 

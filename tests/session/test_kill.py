@@ -42,6 +42,7 @@ def rounds():
     return chosen
 
 
+@pytest.mark.alone  # whose keeper is dead, is swept by anybody's start
 def test_killed_in_any_combination_nothing_of_a_session_is_left(installed, alice, store):
     rng, failures = random.Random(SEED), []
     for storm, loaded in rounds():
@@ -129,6 +130,7 @@ def test_what_a_session_took_is_free_at_once_when_keeper_and_sweeper_are_killed(
     assert not filled.devices_left()
 
 
+@pytest.mark.alone  # another's start would sweep it
 def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
         filled, installed, alice):
     everybody = filled.everybody()
