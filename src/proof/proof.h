@@ -4,9 +4,10 @@
  * which makes reading it as fast as outside. Through a read-only bind a socket connects, a FIFO
  * delivers and a device opens, and what others may write could carry data out: so a tree qualifies
  * only if everything in it is root's, writable by nobody else, and a regular file, directory or
- * symbolic link. Locks, for which reading is enough, are shared all the same: a named exit. A proof is a walk by root; what it found is kept below
- * STATE_DIRECTORY/proofs until the machine restarts, with a fingerprint that changes when the mount
- * is changed or a package manager was at work. Without a valid proof a tree is overlaid.
+ * symbolic link. Locks, for which reading is enough, are shared all the same: a named exit. A proof
+ * is a walk by root; what it found is kept below STATE_DIRECTORY/proofs until the machine restarts,
+ * with a fingerprint that changes when the mount is changed or a package manager was at work.
+ * Without a valid proof a tree is overlaid.
  */
 #ifndef PRIVEXEC_PROOF_PROOF_H
 #define PRIVEXEC_PROOF_PROOF_H

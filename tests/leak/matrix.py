@@ -361,9 +361,10 @@ class Matrix:
     def open_exits(self, who, mode):
         """The names of exits by which something arrived; of rows to which the network is nothing, in
         another mode."""
-        found = set()
+        found, named = set(), set(self.exits(who, mode))
         for row in ROWS:
-            if who in row.users and not self.control(row, who):
+            exits = {name for name, _ in (*row.exits, *(row.exits_inwards or ()))} & named
+            if exits - found and who in row.users and not self.control(row, who):
                 its = mode if mode in row.modes else row.modes[0]
                 outcomes = [self.outcome(row, who, its, one) for one in self.directions(row, who)]
                 found |= {outcome.exit for outcome in outcomes if outcome.arrived}
