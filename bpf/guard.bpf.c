@@ -211,6 +211,14 @@ struct packet {
 	__u8 opens; /* TCP: it asks for a connection */
 };
 
+/* The kernel puts this between IPv6 and TCP where it sends more than 64 KiB at once (BIG TCP), as
+ * it does by the loopback device. */
+struct jumbo {
+	__u8 nexthdr, length; /* of it, in units of 8 bytes besides the first */
+	__u8 option, option_length;
+	__u8 payload[4];
+};
+
 inlined void mapped(__u32 *to, __u32 address)
 {
 	to[0] = 0;
@@ -245,6 +253,16 @@ inlined int read_addresses(struct __sk_buff *skb, struct packet *packet, __u32 *
 		packet->ipv4 = 0;
 		packet->protocol = header.nexthdr;
 		*ret_offset = sizeof(header);
+		if (header.nexthdr == IPPROTO_HOPOPTS && !header.payload_len) {
+			struct jumbo jumbo;
+
+			if (load_bytes(skb, sizeof(header), &jumbo, sizeof(jumbo)) < 0 ||
+			    jumbo.length || jumbo.option != IPV6_TLV_JUMBO ||
+			    jumbo.option_length != sizeof(jumbo.payload))
+				return -1;
+			packet->protocol = jumbo.nexthdr;
+			*ret_offset += sizeof(jumbo);
+		}
 		return 0;
 	}
 	return -1;
@@ -311,7 +329,8 @@ inlined int is_the_kernels(struct __sk_buff *skb)
 
 PROGRAM(outwards, struct __sk_buff *skb)
 {
-	struct packet packet;
+	struct packet
+		packet = {}; /* all of it, whatever becomes of the packet: the verifier looks */
 	__u32 offset = 0;
 
 	if (is_the_kernels(skb))
@@ -333,7 +352,8 @@ PROGRAM(outwards, struct __sk_buff *skb)
 
 PROGRAM(inwards, struct __sk_buff *skb)
 {
-	struct packet packet;
+	struct packet
+		packet = {}; /* all of it, whatever becomes of the packet: the verifier looks */
 	struct ends back;
 	__u32 offset = 0;
 

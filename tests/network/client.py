@@ -9,6 +9,7 @@ import select
 import socket
 import struct
 import sys
+import threading
 import time
 
 SEED, PIECE, PATIENCE = 7, 1 << 16, 20
@@ -92,6 +93,22 @@ def itself(host):
         with connect(host, listener.getsockname()[1]) as one, listener.accept()[0] as other:
             one.sendall(b"hello")
             return other.recv(100).decode()
+
+
+def much_of_itself(host):
+    """The seconds that it takes a program to send itself 64 MiB by TCP at @host."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.bind((host, 0))
+        listener.listen(1)
+        with connect(host, listener.getsockname()[1]) as one, listener.accept()[0] as other:
+            begin, left = time.monotonic(), 64 << 20
+            sender = threading.Thread(target=one.sendall, args=(bytes(left),))
+            sender.start()
+            while left > 0:
+                left -= len(other.recv(1 << 20))
+            sender.join()
+            return time.monotonic() - begin
 
 
 def abstract(name):
@@ -212,7 +229,7 @@ def devices():
 
 VERBS = {"tcp": lambda *words: echo("tcp", *words), "udp": lambda *words: echo("udp", *words),
          "ping": ping, "names": names, "download": download, "upload": upload, "many": many,
-         "itself": itself, "abstract": abstract, "reach": reach, "hold": hold,
-         "patient": patient, "wait_for": wait_for, "devices": devices}
+         "itself": itself, "much_of_itself": much_of_itself, "abstract": abstract, "reach": reach,
+         "hold": hold, "patient": patient, "wait_for": wait_for, "devices": devices}
 
 say(VERBS[sys.argv[1]](*sys.argv[2:]))

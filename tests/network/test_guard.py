@@ -184,6 +184,12 @@ def test_a_session_reaches_itself_by_every_address(net, worker):
     assert sorted(control - answered(inside)) == [], inside.stdout
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_session_sends_itself_much_at_once(net, user, host):
+    """Over IPv6 by packets larger than 64 KiB, with a header between."""
+    assert said(net.session(user, client("much_of_itself", host), network="host")) < 3 * machine.SLOWNESS
+
+
 def test_a_session_reaches_what_runs_in_a_cgroup_below_its_own(net, root):
     """Systemd and container tools make such; here the test does it for the session."""
     with net.start(root, listen(*LISTENERS), "--debug", network="host") as session:

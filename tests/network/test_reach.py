@@ -127,7 +127,7 @@ def test_nor_by_a_connection_that_was_begun_before(net, user, address):
                 session.process.wait(60)
                 assert '"yes"' not in session.drain()
                 assert said_to(server) == set()
-                said(net.session(user, client("reach", f"plain=tcp:{LATER}:8012"), network="host"))
+                said(net.run(user, client("reach", f"plain=tcp:{LATER}:8012")))
                 assert said_to(server) == {f"plain=tcp:{LATER}:8012"}, "a control"
 
 

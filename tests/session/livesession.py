@@ -42,6 +42,14 @@ def children(pid):
         return []
 
 
+def pidfd_of(pid):
+    """A descriptor for the process @pid, or -1."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
 def unified_cgroup():
     """Where the cgroup2 file system is mounted, or None."""
     for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines():
@@ -124,6 +132,9 @@ class Session:
         found = machine.wait_until(lambda: [pid for pid in children(self.init)
                                             if name(pid) != "privexec-init"], step=0.002)
         self.command = found[0] if found else 0
+        # numbers are used again, perhaps by another suite's session, before a dead one is ended by hand
+        self._pidfds = {pid: pidfd_of(pid)
+                        for pid in (self.front, self.keeper, self.init, self.sweeper)}
         self.state = next(iter(machine.STATE.glob(f"*/{self.id}")), None)
         self.devices = store_devices(self.keeper)
         self.cgroup = None
@@ -140,7 +151,10 @@ class Session:
             pid = getattr(self, victim) if isinstance(victim, str) else victim
             assert pid > 0, f"{victim} was not found"  # 0 would be everybody of this test run
             try:
-                os.kill(pid, number)
+                if pid not in self._pidfds:
+                    os.kill(pid, number)
+                elif self._pidfds[pid] >= 0:
+                    signal.pidfd_send_signal(self._pidfds[pid], number)
             except ProcessLookupError:
                 pass
 
@@ -165,3 +179,7 @@ class Session:
             if stream:
                 stream.close()
         self.process.wait(10)
+        for pid, pidfd in self._pidfds.items():
+            if pidfd >= 0:
+                os.close(pidfd)
+            self._pidfds[pid] = -1  # for those who end it once more
