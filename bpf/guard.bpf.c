@@ -329,8 +329,8 @@ inlined int is_the_kernels(struct __sk_buff *skb)
 
 PROGRAM(outwards, struct __sk_buff *skb)
 {
-	struct packet
-		packet = {}; /* all of it, whatever becomes of the packet: the verifier looks */
+	/* whole, whatever becomes of it: the verifier looks */
+	struct packet packet = {};
 	__u32 offset = 0;
 
 	if (is_the_kernels(skb))
@@ -352,8 +352,8 @@ PROGRAM(outwards, struct __sk_buff *skb)
 
 PROGRAM(inwards, struct __sk_buff *skb)
 {
-	struct packet
-		packet = {}; /* all of it, whatever becomes of the packet: the verifier looks */
+	/* whole, whatever becomes of it: the verifier looks */
+	struct packet packet = {};
 	struct ends back;
 	__u32 offset = 0;
 

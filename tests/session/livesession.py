@@ -158,6 +158,11 @@ class Session:
             except ProcessLookupError:
                 pass
 
+    def kill_together(self, *victims):
+        """So that none sees another's end."""
+        self.kill(*victims, number=signal.SIGSTOP)
+        self.kill(*victims)
+
     def named_remains(self):
         """What is left that has a name and no process."""
         left = []

@@ -134,7 +134,7 @@ def test_what_a_session_took_is_free_at_once_when_keeper_and_sweeper_are_killed(
 def test_the_next_start_sweeps_what_a_session_without_keeper_and_sweeper_left(
         filled, installed, alice):
     everybody = filled.everybody()
-    filled.kill("keeper", "sweeper")
+    filled.kill_together("keeper", "sweeper")
     machine.wait_until(lambda: not alive(everybody), timeout=1)
     assert filled.named_remains()
     killing.sweep(installed, alice)
