@@ -6,12 +6,12 @@ difference to it. What is left out here is not run, and so counted neither as pa
 # one part, which the seed chooses, but for `vm check --all`.
 SUITES = {
     "installation": 1,
-    "attack": 6,
+    "attack": 8,
     "leak": 6,
     "flow": 1,
-    "network": 8,
-    "store": 8,
-    "session": 18,
+    "network": 12,
+    "store": 10,
+    "session": 20,
 }
 
 # How long the search for flows may take in every guest: (usually, for `vm check --all`), in seconds.
