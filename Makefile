@@ -3,7 +3,7 @@
 #
 #   make                      build build/privexec and build/privexec-keeper
 #   make run [CMD='...']      install what is needed, build, run CMD (else a shell) privately
-#   make check                install what the tests need, build, run every test
+#   make check                install what the tests need, build, run every suite
 #   make vm-check             run the suites on Debian's own kernels, in virtual machines
 #   make vm-shell [KERNEL=6.12]        a shell in such a machine
 #   make install [prefix=/usr/local] [sysconfdir=/etc] [DESTDIR=]      make uninstall, likewise

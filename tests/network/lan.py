@@ -8,6 +8,7 @@ import json
 import os
 import select
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -27,7 +28,7 @@ LATER, LATER6 = "10.79.0.5", "fd79::5"
 LAN_ANSWER, LOCAL_ANSWER = "198.51.100.1", "198.51.100.2"
 
 ARRANGE = """
-mount -t tmpfs -o mode=755 host /mnt
+mount --bind "$1" /mnt
 mknod -m 666 /mnt/tun c 10 200
 [ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod -m 600 /dev/net/tun c 10 200; }
 mount --bind /mnt/tun /dev/net/tun
@@ -95,7 +96,11 @@ class Process:
 class Lan:
     def __init__(self, connected=True):
         self._stack = contextlib.ExitStack()
-        self.host = self._space(["--mount", "--propagation", "private"], ARRANGE)
+        # no tmpfs: before Linux 6.3 its ids cannot be mapped, and root's sessions see nothing of it
+        place = self._stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="privexec-tests-lan-", dir="/var/tmp"))
+        os.chmod(place, 0o755)
+        self.host = self._space(["--mount", "--propagation", "private"], ARRANGE, place)
         self.outside = self._space([], "ip link set lo up; echo ready; exec sleep infinity")
         if connected:
             self.plug()
@@ -103,9 +108,9 @@ class Lan:
             self.route()
             self._stack.enter_context(self.peer("outside", "lan"))
 
-    def _space(self, options, script):
+    def _space(self, options, script, *words):
         process = self._stack.enter_context(Process(
-            ["unshare", "--net", *options, "bash", "-euc", script]))
+            ["unshare", "--net", *options, "bash", "-euc", script, "-", *words]))
         process.expect("ready")
         return process.process.pid
 
