@@ -138,8 +138,10 @@ class Session:
         self.state = next(iter(machine.STATE.glob(f"*/{self.id}")), None)
         self.devices = store_devices(self.keeper)
         self.cgroup = None
-        if self.state and (self.state / "cgroup").exists():
+        try:
             self.cgroup = unified_cgroup() / (self.state / "cgroup").read_text(encoding="ascii")
+        except (TypeError, FileNotFoundError):
+            pass  # it has none, or is over already
 
     def everybody(self):
         return sorted({self.front, self.keeper, self.init, self.sweeper}
