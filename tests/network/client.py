@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a session does with a network:  client.py VERB WORDS...  prints what came of it as JSON."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -84,31 +85,34 @@ def many(host, port, count):
     return right
 
 
-def itself(host):
-    """A program that talks to itself by TCP at @host."""
+@contextlib.contextmanager
+def both_ends(host):
+    """Of a connection of the program's to itself at @host."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.bind((host, 0))
         listener.listen(1)
         with connect(host, listener.getsockname()[1]) as one, listener.accept()[0] as other:
-            one.sendall(b"hello")
-            return other.recv(100).decode()
+            yield one, other
+
+
+def itself(host):
+    """A program that talks to itself by TCP at @host."""
+    with both_ends(host) as (one, other):
+        one.sendall(b"hello")
+        return other.recv(100).decode()
 
 
 def much_of_itself(host):
     """The seconds that it takes a program to send itself 64 MiB by TCP at @host."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.bind((host, 0))
-        listener.listen(1)
-        with connect(host, listener.getsockname()[1]) as one, listener.accept()[0] as other:
-            begin, left = time.monotonic(), 64 << 20
-            sender = threading.Thread(target=one.sendall, args=(bytes(left),))
-            sender.start()
-            while left > 0:
-                left -= len(other.recv(1 << 20))
-            sender.join()
-            return time.monotonic() - begin
+    with both_ends(host) as (one, other):
+        begin, left = time.monotonic(), 64 << 20
+        sender = threading.Thread(target=one.sendall, args=(bytes(left),))
+        sender.start()
+        while left > 0:
+            left -= len(other.recv(1 << 20))
+        sender.join()
+        return time.monotonic() - begin
 
 
 def abstract(name):
