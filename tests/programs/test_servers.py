@@ -27,15 +27,17 @@ def test_a_web_server_answers_by_every_name_of_the_loopback(pair):
 def test_postgresql_keeps_what_clients_give_it(pair):
     """A cluster is made and started; rows by TCP, by IPv6 and by its Unix socket, parallel queries,
     a notification, four clients at once, recovery after a crash"""
+    # a port that is given to no client by itself
     pair.same(r"""
         PATH=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1):$PATH
         unset TMPDIR
         initdb -D data -A trust -U me --no-sync >init.log 2>&1 || { cat init.log >&2; exit 1; }
         start() {
-            pg_ctl -D data -w -l server.log -o "-k $HOME -p 54320 -h 127.0.0.1,::1" start >start.log ||
+            pg_ctl -D data -w -l server.log -o "-k $HOME -p 5433 -h 127.0.0.1,::1" start >start.log ||
                 { cat server.log >&2; exit 1; }
         }
-        ask() { psql -XqtA -h "$1" -p 54320 -U me -d postgres -c "$2"; }
+        trap 'pg_ctl -D data -m immediate stop >log 2>&1 || true' EXIT
+        ask() { psql -XqtA -h "$1" -p 5433 -U me -d postgres -c "$2"; }
         start
         ask 127.0.0.1 "create table record as
             select n, md5(n::text) name from generate_series(1, 5000) n"
@@ -45,8 +47,8 @@ def test_postgresql_keeps_what_clients_give_it(pair):
             md5(string_agg(name, ',' order by n)) from record"
         ask 127.0.0.1 "set force_parallel_mode = on; select count(*) from record where name > '8'"
         ask ::1 "listen it; notify it, 'heard'" | sed 's/ from.*//'
-        pgbench -h 127.0.0.1 -p 54320 -U me -i -q postgres >log 2>&1
-        pgbench -h "$HOME" -p 54320 -U me -c 4 -t 50 postgres 2>&1 | grep 'processed'
+        pgbench -h 127.0.0.1 -p 5433 -U me -i -q postgres >log 2>&1
+        pgbench -h "$HOME" -p 5433 -U me -c 4 -t 50 postgres 2>&1 | grep 'processed'
         ask "$HOME" "select count(*), sum(delta) = (select sum(abalance) from pgbench_accounts)
             from pgbench_history"
         pg_ctl -D data -m immediate stop >log
