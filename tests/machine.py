@@ -139,10 +139,26 @@ def _cgroup_mounts():
                 yield left.split(" ")[4]
 
 
-def _cgroups(own):
-    """Control groups, but those in which only processes that are not ours live, and those in which
-    privexec makes its own, which stay."""
+def _live_sessions():
+    """The ids of sessions that are being made or live: their directories are locked."""
+    with open("/proc/locks", encoding="ascii") as locks:
+        locked = {line.split(" -> ")[-1].split()[5].rsplit(":", 1)[-1] for line in locks
+                  if " FLOCK " in line}
     found = set()
+    for directory in STATE.glob("[0-9]*/*"):
+        try:
+            if str(directory.stat().st_ino) in locked:
+                found.add(directory.name)
+        except OSError:
+            pass
+    return found
+
+
+def _cgroups(own):
+    """Control groups, but those in which only processes that are not ours live, those of sessions that
+    are being made, whose processes tell whose they are, and those in which privexec makes its own, which
+    stay."""
+    found, live = set(), {f"privexec-{session}" for session in _live_sessions()}
     for mount in _cgroup_mounts():
         for directory, _, _ in os.walk(mount):
             try:
@@ -150,8 +166,8 @@ def _cgroups(own):
                     members = {int(pid) for pid in processes.read().split()}
             except (OSError, ValueError):
                 members = set()
-            if (not members or members & own) and directory not in (
-                    f"{mount}/privexec", f"{mount}/privexec/keepers"):
+            if members & own or not members and os.path.basename(directory) not in live and directory \
+                    not in (f"{mount}/privexec", f"{mount}/privexec/keepers"):
                 found.add(directory)
     return found
 
