@@ -363,6 +363,7 @@ def guards():
         found += info.raw[64:80].startswith(b"privexec_")
 
 
+@pytest.mark.alone  # it counts programs of the whole kernel
 def test_the_guard_goes_with_the_session(net, user):
     before = guards()
     with serving(net, user, "host", *LISTENERS):
