@@ -46,9 +46,9 @@ static int make(struct session *session, struct problem *problem)
 {
 	int error = session_receive(session, problem);
 
-	/* only now: while it waits, the keeper is one of the user's processes, and counts as one */
 	if (!error)
 		error = limits_raise_core(problem);
+	/* only now: while it waits, the keeper is one of the user's processes, and counts as one */
 	if (!error)
 		error = authority_take(&session->authority, problem);
 	if (!error)
@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
 		.network = NETWORK_HAS_NONE,
-		.guard_loader = { -1, -1 },
+		.guard_loader = GUARD_LOADER_NONE,
 		.init_pidfd = -1,
 		.init_channel = -1,
 		.listener = -1,

@@ -18,13 +18,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../bpf/guard.h"
 #include "base/cleanup.h"
 #include "base/descriptors.h"
+#include "base/process.h"
 #include "control/channel.h"
 #include "network/guard.h"
 #include "network/netlink.h"
@@ -37,7 +36,7 @@
 
 #define INSTRUCTIONS_MAX 1024
 #define LOAD_MILLISECONDS 5000
-#define REAP_TRIES 10000 /* of a tenth of a millisecond each */
+#define REAP_MILLISECONDS 1000
 
 static const struct {
 	enum bpf_prog_type type;
@@ -230,15 +229,16 @@ static _Noreturn void load_for(int channel)
 void guard_begin(struct guard_loader *ret_loader)
 {
 	int ends[2];
+	pid_t child;
 
 	*ret_loader = GUARD_LOADER_NONE;
 	if (channel_pair(ends) < 0)
 		return;
-	ret_loader->child = fork();
-	if (ret_loader->child == 0)
+	child = process_clone(0, -1, &ret_loader->pidfd);
+	if (child == 0)
 		load_for(ends[1]);
 	close(ends[1]);
-	if (ret_loader->child < 0)
+	if (child < 0)
 		close(ends[0]);
 	else
 		ret_loader->channel = ends[0];
@@ -272,20 +272,23 @@ int guard_finish(struct guard_loader *loader, struct guard *guard, struct proble
 {
 	int error;
 
-	if (loader->child < 0)
+	if (loader->pidfd < 0)
 		return guard_load(true, guard, problem);
 	guard_init(guard);
 	error = take_loaded(loader->channel, guard, problem);
-	descriptor_close(&loader->channel);
-	/* it has ended, but for what it may have to wait for in closing a file of a dead server */
-	kill(loader->child, SIGKILL);
-	for (int i = 0; i < REAP_TRIES && waitpid(loader->child, NULL, WNOHANG) == 0; i++) {
-		const struct timespec pause = { .tv_nsec = 100000 };
-
-		nanosleep(&pause, NULL);
-	}
-	loader->child = -1;
+	guard_abandon(loader);
 	return error;
+}
+
+void guard_abandon(struct guard_loader *loader)
+{
+	if (loader->pidfd < 0)
+		return;
+	descriptor_close(&loader->channel);
+	/* it may have to wait, in closing a file of a dead server */
+	syscall(SYS_pidfd_send_signal, loader->pidfd, SIGKILL, NULL, 0);
+	process_reap(loader->pidfd, REAP_MILLISECONDS);
+	descriptor_close(&loader->pidfd);
 }
 
 /* ---- what the programs go by ---- */

@@ -35,10 +35,10 @@ int guard_load(bool network, struct guard *guard, struct problem *problem);
 /*
  * The same in a child, since the kernel takes some milliseconds to check the programs, all of them.
  * guard_finish() waits for it, five seconds at most, and does guard_load() itself where there is
- * none. As root.
+ * none; guard_abandon() ends it where nobody wants what it loads. As root.
  */
 struct guard_loader {
-	pid_t child;
+	int pidfd;
 	int channel;
 };
 
@@ -46,6 +46,7 @@ struct guard_loader {
 
 void guard_begin(struct guard_loader *ret_loader);
 int guard_finish(struct guard_loader *loader, struct guard *guard, struct problem *problem);
+void guard_abandon(struct guard_loader *loader);
 
 /*
  * Attaches what was loaded to @cgroup, an open directory of cgroup2, in which nothing runs yet.

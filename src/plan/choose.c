@@ -295,8 +295,7 @@ static int choose_requirements(const struct planning *planning)
 		return refuse_requirement(planning, REQUIRE_CLOSED,
 					  "user namespaces are switched off on this machine; see "
 					  "user.max_user_namespaces in sysctl(8)");
-	if (planning->facts->probes->core == CORE_SOCKET ||
-	    (planning->facts->probes->core == CORE_PROGRAM && planning->facts->uid != 0))
+	if (exits_core_dumps(planning))
 		return refuse_requirement(
 			planning, REQUIRE_CLOSED,
 			"core dumps can be had of its processes; a pattern that "

@@ -71,23 +71,21 @@ static int add_passed(const struct planning *planning)
 	return r;
 }
 
-static int add_core_dumps(const struct planning *planning)
+const char *exits_core_dumps(const struct planning *planning)
 {
 	switch (planning->facts->probes->core) {
 	case CORE_PROGRAM:
 		/* whoever may lift the limit from outside, as root may anyhow */
 		return planning->facts->uid == 0
-			       ? 0
-			       : add_exit(planning, "core dumps",
-					  "another program of this user can have the program of "
-					  "kernel.core_pattern given a process's memory");
+			       ? NULL
+			       : "another program of this user can have the program of "
+				 "kernel.core_pattern given a process's memory";
 	case CORE_SOCKET:
-		return add_exit(planning, "core dumps",
-				"what crashes is sent to the socket of kernel.core_pattern");
+		return "what crashes is sent to the socket of kernel.core_pattern";
 	case CORE_FILE:
 		break;
 	}
-	return 0;
+	return NULL;
 }
 
 /* A tree that is bound rather than overlaid is the same file to everybody, and so are its locks. */
@@ -133,6 +131,7 @@ static int add_guarded(const struct planning *planning)
 
 int exits_name(const struct planning *planning)
 {
+	const char *core_dumps = exits_core_dumps(planning);
 	int r = add_streams(planning);
 
 	if (r == 0 && planning->plan->network == NETWORK_HOST)
@@ -163,7 +162,7 @@ int exits_name(const struct planning *planning)
 		r = add_locks(planning);
 	if (r == 0)
 		r = add_exit(planning, "exit status", "the caller gets the command's");
-	if (r == 0)
-		r = add_core_dumps(planning);
+	if (r == 0 && core_dumps)
+		r = add_exit(planning, "core dumps", "%s", core_dumps);
 	return r;
 }

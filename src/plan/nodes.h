@@ -83,4 +83,7 @@ int rootless_tree(const struct planning *planning);
 /* In exits.c: names every exit of the session; the tree is complete. */
 int exits_name(const struct planning *planning);
 
+/* Likewise: how core dumps can leave the session, or NULL. */
+const char *exits_core_dumps(const struct planning *planning);
+
 #endif

@@ -173,6 +173,7 @@ void probe_guard(const struct mount_table *mounts, const struct authority *autho
 		unmet(probe, "%.200s", problem.text);
 	else
 		probe->met = true;
+	guard_abandon(loader);
 	if (root >= 0 && !probe->met)
 		guard_load(false, ret_guard, &problem);
 }

@@ -222,3 +222,16 @@ def nested(function, inner=0):
                 file.write(text)
         function()
     return in_child(inside)
+
+
+def setting(path, width, unit=1):
+    """A receiver of a number of @unit's in a file of the kernel's, none being 0; set back afterwards."""
+    def receive():
+        with open(path, encoding="ascii") as file:
+            before = file.read()
+        yield path
+        with open(path, encoding="ascii") as file:
+            yield f"{int(file.read().strip() or 0) // unit:0{width}x}"
+        with open(path, "w", encoding="ascii") as file:
+            file.write(before)
+    return receive

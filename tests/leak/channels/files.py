@@ -273,12 +273,8 @@ def lock_range(command):
 
 def lock_sixteen(top):
     """Locks for the owner alone on files that were there before any session, and can be read."""
-    def send(canary, _):
-        held = [flock(f"{top}/{number}") for number in bits(canary)]
-        yield None
-        for descriptor in held:
-            os.close(descriptor)
-    return send
+    send = on_sixteen(flock)
+    return lambda canary, _: send(canary, top)
 
 
 def sixteen_locked(top):

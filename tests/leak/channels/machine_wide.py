@@ -11,7 +11,7 @@ import stat
 import subprocess
 
 from .base import (LIBC, NEWNET, Row, arrives, call, channel, check, end_child, first_that_works,
-                   mount, nested, number_of, patience, place)
+                   mount, nested, number_of, patience, place, setting)
 from .files import directory
 
 TRACING = "/mnt/tracing"
@@ -100,19 +100,6 @@ def write_log(canary, _):
 
 
 # --- the kernel's file systems
-
-def setting(path, width, unit=1):
-    """A number of @unit's there, set back afterwards."""
-    def receive():
-        with open(path, encoding="ascii") as file:
-            before = file.read()
-        yield path
-        with open(path, encoding="ascii") as file:
-            yield f"{int(file.read()) // unit:0{width}x}"
-        with open(path, "w", encoding="ascii") as file:
-            file.write(before)
-    return receive
-
 
 def set_number(width, kind, unit=1):
     """As it is, or in a fresh instance of the file system in a namespace of the sender's."""

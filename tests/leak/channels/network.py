@@ -6,7 +6,7 @@ import select
 import socket
 import struct
 
-from .base import MODES, USERS, Row, arrives, channel, digits_of, in_thread, patience
+from .base import MODES, USERS, Row, arrives, channel, digits_of, in_thread, patience, setting
 
 # the machine's own and another's: tests/network/lan.py
 HOST, HOST6, OUTSIDE, OUTSIDE6 = "10.77.0.2", "fd77::2", "10.77.0.1", "fd77::1"
@@ -282,17 +282,6 @@ def add_address(canary, _):
     ask_kernel(21, 5)
 
 
-def settings():
-    path = "/proc/sys/net/ipv4/ip_local_reserved_ports"
-    with open(path, encoding="ascii") as file:
-        before = file.read()
-    yield path
-    with open(path, encoding="ascii") as file:
-        yield f"{int(file.read().strip() or 0):04x}"
-    with open(path, "w", encoding="ascii") as file:
-        file.write(before)
-
-
 def set_settings(canary, path):
     with open(path, "w", encoding="ascii") as file:
         file.write(str(int(canary[:4], 16)))
@@ -428,7 +417,8 @@ ROWS = [
     *channel(
         "the network's settings",
         Row("addresses of lo", add_address, addresses, users=("root",), digits=6, modes=MODES),
-        Row("/proc/sys/net", set_settings, settings, users=("root",), digits=4, modes=MODES),
+        Row("/proc/sys/net", set_settings, setting("/proc/sys/net/ipv4/ip_local_reserved_ports", 4),
+            users=("root",), digits=4, modes=MODES),
     ),
     *channel(
         "name collisions",
