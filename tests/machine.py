@@ -154,6 +154,12 @@ def _live_sessions():
     return found
 
 
+def session_groups():
+    """The control groups of sessions, live or not."""
+    return {Path(directory) for mount in _cgroup_mounts() for directory, _, _ in os.walk(mount)
+            if os.path.basename(directory).startswith("privexec-")}
+
+
 def _cgroups(own):
     """Control groups, but those in which only processes that are not ours live, those of sessions that
     are being made, whose processes tell whose they are, and those in which privexec makes its own, which

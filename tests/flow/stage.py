@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -133,10 +134,34 @@ def remove_names(player, seed):
                 pass
 
 
+def _empty_groups(before):
+    found = set()
+    for group in machine.session_groups() - before:
+        try:
+            if (group / "cgroup.procs").read_text(encoding="ascii") == "":
+                found.add(group)
+        except OSError:
+            pass
+    return found
+
+
+def remove_groups(before):
+    """Those of the stage's sessions, if its end overtook theirs: it takes their sweepers with it. One that
+    is empty for longer is nobody's, who could be making a session elsewhere."""
+    left = _empty_groups(before)
+    if left:
+        time.sleep(machine.SLOWNESS)
+    for group in left & _empty_groups(before):
+        try:
+            group.rmdir()
+        except OSError:
+            pass
+
+
 def play(flow, player, seed, seconds, *, options=None, without=(), until_arrival=False, workers=2):
     """One search: in sessions made with @options, or without privexec when there are none."""
     directory = Path(tempfile.mkdtemp(prefix="privexec-tests-flow-", dir="/var/tmp"))
-    public = directory / "public"
+    public, groups = directory / "public", machine.session_groups()
     try:
         directory.chmod(0o755)
         public.mkdir()
@@ -165,3 +190,4 @@ def play(flow, player, seed, seconds, *, options=None, without=(), until_arrival
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         remove_names(player, seed)
+        remove_groups(groups)
