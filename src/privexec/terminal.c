@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -73,6 +74,7 @@ int terminal_prepare(const enum stream_choice choices[3], struct terminal *ret_t
 		terminal.control = fcntl(input >= 0 ? input : output, F_DUPFD_CLOEXEC, 3);
 		if (terminal.control < 0)
 			return -errno;
+		terminal.has_found = tcgetattr(terminal.control, &terminal.found) == 0;
 	}
 	/* in the background, or beside a pager, it must not be fought over */
 	terminal.lazy = choices[0] != STREAM_TERMINAL || choices[1] != STREAM_TERMINAL ||
@@ -91,6 +93,37 @@ bool terminal_is_foreground(const struct terminal *terminal)
 	group = tcgetpgrp(terminal->control);
 	/* not our controlling terminal: there is no job control to respect */
 	return group < 0 || group == getpgrp();
+}
+
+static void make_raw(struct termios *modes)
+{
+	cfmakeraw(modes);
+	modes->c_cc[VMIN] = 1;
+	modes->c_cc[VTIME] = 0;
+}
+
+static bool equal(const struct termios *one, const struct termios *other)
+{
+	return one->c_iflag == other->c_iflag && one->c_oflag == other->c_oflag &&
+	       one->c_cflag == other->c_cflag && one->c_lflag == other->c_lflag &&
+	       memcmp(one->c_cc, other->c_cc, sizeof(one->c_cc)) == 0;
+}
+
+/*
+ * The outer terminal's modes as they are without sessions. Another session of the same pipeline may
+ * have made it raw since this one began: its modes are neither what a command expects to find nor
+ * what is to be given back.
+ */
+static bool get_modes(const struct terminal *terminal, struct termios *ret_modes)
+{
+	struct termios raw = terminal->found;
+
+	if (tcgetattr(terminal->control, ret_modes) < 0)
+		return false;
+	make_raw(&raw);
+	if (terminal->has_found && equal(ret_modes, &raw))
+		*ret_modes = terminal->found;
+	return true;
 }
 
 /* Does the outer terminal, in its present modes, make CR LF of LF? */
@@ -120,7 +153,7 @@ int terminal_attach(struct terminal *terminal, int master)
 	terminal->master = master;
 	fcntl(master, F_SETFL, O_NONBLOCK);
 	terminal_resize(terminal);
-	if (tcgetattr(terminal->control, &modes) == 0) {
+	if (get_modes(terminal, &modes)) {
 		/* a lazy command is in the background only to see when it reads */
 		if (terminal->lazy)
 			modes.c_lflag &= ~(tcflag_t)TOSTOP;
@@ -151,13 +184,11 @@ bool terminal_take(struct terminal *terminal)
 	}
 	/* after a stop that could not be answered the modes may still be ours: those before count
 	 */
-	if (!terminal->has_saved && tcgetattr(terminal->control, &terminal->saved) < 0)
+	if (!terminal->has_saved && !get_modes(terminal, &terminal->saved))
 		return false;
 	terminal->has_saved = true;
 	modes = terminal->saved;
-	cfmakeraw(&modes);
-	modes.c_cc[VMIN] = 1;
-	modes.c_cc[VTIME] = 0;
+	make_raw(&modes);
 	if (tcsetattr(terminal->control, TCSANOW, &modes) < 0)
 		return false;
 	terminal->taken = true;

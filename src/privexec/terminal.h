@@ -25,7 +25,9 @@ struct terminal {
 		output; /* the outer one, open for this program alone; owned by the relays later */
 	int control;	/* the outer one, for its modes and size */
 	int master;	/* -1 before the session made one, and once it is hung up */
-	bool has_saved; /* @saved are modes that the outer one was not given back yet */
+	bool has_found;
+	struct termios found; /* the outer one's modes when the front began, if @has_found */
+	bool has_saved;	      /* @saved are modes that the outer one was not given back yet */
 	struct termios saved; /* the outer one's modes before it was taken */
 	struct relay in, out;
 	struct output_filter filter;
