@@ -126,6 +126,17 @@ static bool get_modes(const struct terminal *terminal, struct termios *ret_modes
 	return true;
 }
 
+/* Gives the session's terminal the outer one's @modes. */
+static void give_modes(struct terminal *terminal, struct termios modes)
+{
+	/* a lazy command is in the background only to see when it reads */
+	if (terminal->lazy)
+		modes.c_lflag &= ~(tcflag_t)TOSTOP;
+	tcsetattr(terminal->master, TCSANOW, &modes);
+	/* the kernel does not take all of them */
+	tcgetattr(terminal->master, &terminal->given);
+}
+
 /* Does the outer terminal, in its present modes, make CR LF of LF? */
 static bool returns_by_itself(const struct terminal *terminal)
 {
@@ -153,12 +164,8 @@ int terminal_attach(struct terminal *terminal, int master)
 	terminal->master = master;
 	fcntl(master, F_SETFL, O_NONBLOCK);
 	terminal_resize(terminal);
-	if (get_modes(terminal, &modes)) {
-		/* a lazy command is in the background only to see when it reads */
-		if (terminal->lazy)
-			modes.c_lflag &= ~(tcflag_t)TOSTOP;
-		tcsetattr(master, TCSANOW, &modes);
-	}
+	if (get_modes(terminal, &modes))
+		give_modes(terminal, modes);
 	r = relay_open(&terminal->in, descriptor_take(&terminal->input),
 		       fcntl(master, F_DUPFD_CLOEXEC, 3));
 	if (r == 0)
@@ -187,6 +194,10 @@ bool terminal_take(struct terminal *terminal)
 	if (!terminal->has_saved && !get_modes(terminal, &terminal->saved))
 		return false;
 	terminal->has_saved = true;
+	/* those given before may have been an interactive shell's, which had it in the foreground
+	 */
+	if (tcgetattr(terminal->master, &modes) == 0 && equal(&modes, &terminal->given))
+		give_modes(terminal, terminal->saved);
 	modes = terminal->saved;
 	make_raw(&modes);
 	if (tcsetattr(terminal->control, TCSANOW, &modes) < 0)

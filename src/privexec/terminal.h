@@ -27,6 +27,7 @@ struct terminal {
 	int master;	/* -1 before the session made one, and once it is hung up */
 	bool has_found;
 	struct termios found; /* the outer one's modes when the front began, if @has_found */
+	struct termios given; /* the session's own modes, until somebody in it changes them */
 	bool has_saved;	      /* @saved are modes that the outer one was not given back yet */
 	struct termios saved; /* the outer one's modes before it was taken */
 	struct relay in, out;

@@ -120,10 +120,46 @@ static void a_terminal_that_was_raw_before_is_so_afterwards(void **state)
 	close(outer);
 }
 
+static void modes_follow_the_outer_ones_until_the_session_changes_them(void **state)
+{
+	struct terminal terminal;
+	struct termios before, shells, seen;
+	int master, outer, inner;
+
+	(void)state;
+	assert_int_equal(openpty(&master, &outer, NULL, NULL, NULL), 0);
+	before = modes_of(outer);
+	/* as a shell has it that edits its command line while the session starts in the background
+	 */
+	shells = before;
+	shells.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+	assert_int_equal(tcsetattr(outer, TCSANOW, &shells), 0);
+	terminal = beginning(STDIN_FILENO, outer);
+	inner = attached(&terminal);
+	assert_false(modes_of(inner).c_lflag & (ICANON | ECHO));
+
+	assert_int_equal(tcsetattr(outer, TCSANOW, &before), 0);
+	terminal.wanted = true;
+	assert_true(terminal_take(&terminal));
+	assert_int_equal(modes_of(inner).c_lflag & (ICANON | ECHO), ICANON | ECHO);
+
+	terminal_release(&terminal, false);
+	seen = modes_of(inner);
+	seen.c_lflag &= ~(tcflag_t)ECHO;
+	assert_int_equal(tcsetattr(inner, TCSANOW, &seen), 0);
+	assert_true(terminal_take(&terminal));
+	assert_int_equal(modes_of(inner).c_lflag & (ICANON | ECHO), ICANON);
+	terminal_release(&terminal, false);
+	ended(&terminal, inner);
+	close(master);
+	close(outer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_second_session_does_not_see_the_modes_of_the_first),
+		cmocka_unit_test(modes_follow_the_outer_ones_until_the_session_changes_them),
 		cmocka_unit_test(a_terminal_that_was_raw_before_is_so_afterwards),
 	};
 
