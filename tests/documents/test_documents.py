@@ -96,6 +96,18 @@ def test_every_word_of_an_option_is_in_formats_and_in_the_manual(table):
         assert word in page_text("privexec.1"), word
 
 
+@pytest.mark.parametrize("table, option", [("store", "store"), ("network", "net"), ("end", "end"),
+                                           ("relax", "relax"), ("require", "require")])
+def test_help_says_which_words_of_an_option_are_taken_and_which_are_refused(privexec, help_text, table, option):
+    taken, refused = help_text.split("refused in this version:")
+    for word in choices(table):
+        words = [words for words in (taken, refused)
+                 if re.search(rf"(?<![\w-]){word}(?![\w-])", words.split("The exit status")[0])]
+        assert len(words) == 1, f"{word} of --{option} is in help {len(words)} times"
+        done = machine.run([privexec, "--dry-run", f"--{option}={word}", "--", "true"])
+        assert ("this version" in done.stderr) == (words[0] is refused), f"{word}: {done.stderr}"
+
+
 # --- configuration ----------------------------------------------------------------------------
 
 def configuration_keys():
