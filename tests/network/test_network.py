@@ -45,6 +45,15 @@ def test_a_large_download_and_a_large_upload_arrive_whole(net, user, address):
     assert said(net.session(user, client("upload", address, 7003, MEBIBYTES))) == checksum(MEBIBYTES)
 
 
+def test_an_upload_has_no_more_on_its_way_than_pasta_takes(net, worker):
+    """Of more it drops what the host's socket has no room for, and uploads nearly stand still."""
+    def most(network):
+        limits = net.session(worker, ["cat", "/proc/sys/net/ipv4/tcp_wmem"], network=network)
+        assert limits.returncode == 0, limits.stderr
+        return int(limits.stdout.split()[2])
+    assert most("private") == min(most("host"), 1 << 20)
+
+
 def test_many_connections_at_once(net, user):
     assert said(net.session(user, client("many", OUTSIDE, 7001, CONNECTIONS),
                             timeout=60)) == CONNECTIONS
