@@ -516,3 +516,29 @@ def test_no_key_stops_or_ends_a_keeper_that_was_started_in_a_terminal(victim, in
         starter.stdout.close()
         os.close(outer)
         os.close(inner)
+
+
+def test_what_a_control_group_of_the_users_holds_is_not_taken_for_kept(delegated, installed, alice):
+    """Whoever may write to the group above moves processes out of the session's: what depends on that is
+    not promised. The control: it can be done."""
+    process = subprocess.Popen(
+        ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
+         *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])], cwd="/")
+    elsewhere = delegated / "elsewhere"
+    try:
+        session = machine.wait_until(lambda: [
+            directory for directory in delegated.glob("privexec-*")
+            if len((directory / "cgroup.procs").read_text().split()) >= 2])[0]
+        alice.run(["mkdir", elsewhere], check=True)
+        pid = (session / "cgroup.procs").read_text().split()[-1]
+        alice.run(["sh", "-c", f"echo {pid} > {elsewhere}/cgroup.procs"], check=True)
+        assert pid in (elsewhere / "cgroup.procs").read_text().split()
+        guarded = machine.run(
+            ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
+             *alice.command([installed, "-q", "--net=host", "--", "echo", "ran"])], cwd="/")
+        assert guarded.returncode == 125 and "control group" in guarded.stderr, guarded
+    finally:
+        process.terminate()
+        process.wait(20)
+        if elsewhere.exists():
+            remove(elsewhere)
