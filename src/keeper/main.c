@@ -55,6 +55,9 @@ static int settle(struct session *session, struct problem *problem)
 	/* out of the terminal's reach; of what else settle_signals() takes care */
 	setsid();
 	umask(0);
+	/* as keeper and sweeper live on, the file system of the caller's could not be unmounted */
+	if (chdir("/") < 0)
+		return problem_set(problem, errno, "cannot enter /: %s", strerror(errno));
 	settle_signals();
 	return limits_take(session->limits, problem);
 }

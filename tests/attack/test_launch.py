@@ -542,3 +542,13 @@ def test_what_a_control_group_of_the_users_holds_is_not_taken_for_kept(delegated
         process.wait(20)
         if elsewhere.exists():
             remove(elsewhere)
+
+
+def test_the_callers_working_directory_is_not_held(installed, alice):
+    """A sweeper may live for a day; root's, it is nothing that its user could end to unmount a disk."""
+    session = attacker.Session(installed, alice)
+    try:
+        assert os.readlink(f"/proc/{session.front}/cwd") == str(alice.home), "the control"
+        assert [os.readlink(f"/proc/{pid}/cwd") for pid in (session.keeper, session.sweeper)] == ["/", "/"]
+    finally:
+        session.close()
