@@ -454,10 +454,11 @@ def test_the_keeper_speaks_to_nothing_that_could_be_pointed_elsewhere(installati
     assert done.stdout.split("\n")[:2] == ["125", "heard nothing"], done.stdout
 
 
-# A keeper started by hand in a terminal, as the leader of the foreground's process group: setsid(2) fails
-# for it. Its starter stays in the terminal's session, so that the group is no orphan and can be stopped.
+# A keeper started by hand in a terminal, as the leader of the foreground's process group: setsid(2)
+# fails for it. Its starter stays in the terminal's session, so that the group is no orphan and can be
+# stopped.
 IN_TERMINAL = """
-import array, fcntl, os, signal, socket, sys, termios, time
+import os, signal, socket, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 ours, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
@@ -549,6 +550,7 @@ def test_the_callers_working_directory_is_not_held(installed, alice):
     session = attacker.Session(installed, alice)
     try:
         assert os.readlink(f"/proc/{session.front}/cwd") == str(alice.home), "the control"
-        assert [os.readlink(f"/proc/{pid}/cwd") for pid in (session.keeper, session.sweeper)] == ["/", "/"]
+        for pid in (session.keeper, session.sweeper):
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
     finally:
         session.close()
