@@ -89,7 +89,7 @@ int cgroup_leave_users(struct cgroup *cgroup)
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 {
 	const char *parent;
-	char slice[64];
+	char slice[64], above[CGROUP_PATH_MAX + 1];
 
 	if (cgroup->root < 0 || cgroup->caller[0] != '/')
 		return -ENOENT;
@@ -119,6 +119,9 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	if (snprintf(cgroup->path, sizeof(cgroup->path), "%s/%s", parent, cgroup->name) >=
 	    (int)sizeof(cgroup->path))
 		return -ENAMETOOLONG;
+	/* who may write to the group above may move processes between those below it */
+	snprintf(above, sizeof(above), "/%s", parent);
+	cgroup->users = is_users(cgroup->root, above);
 	return 0;
 }
 

@@ -20,12 +20,13 @@ struct cgroup {
 	int directory;		      /* the session's */
 	int kill;		      /* its cgroup.kill, open for writing */
 	int events;		      /* its cgroup.events */
+	bool users;		      /* somebody else than root may take processes out of it */
 	char name[48];		      /* in @parent */
 	char path[CGROUP_PATH_MAX];   /* below @root */
 	char caller[CGROUP_PATH_MAX]; /* where the session is started from, "/user.slice/..." */
 };
 
-#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "", "" })
+#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, false, "", "", "" })
 
 /* Opens the machine's cgroup2 file system; -1 in @ret_root where there is none. */
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root);

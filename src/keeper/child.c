@@ -32,8 +32,10 @@ pid_t session_clone(const struct session *session, uint64_t namespaces, int *ret
 	if (error)
 		return error;
 	child = process_clone(namespaces, session->cgroup.directory, ret_pidfd);
-	/* what guards the host's network is the cgroup's: not for a moment without */
-	if (child < 0 && session->cgroup.directory >= 0 && !session->plan.guarded) {
+	/* what guards the host's network is the cgroup's, and what keeps it from swap may be: not
+	 * for a moment without */
+	if (child < 0 && session->cgroup.directory >= 0 && !session->plan.guarded &&
+	    !session->swap.limited) {
 		session_say(session, MESSAGE_DEBUG, "cannot start in the session's cgroup: %s",
 			    strerror(-child));
 		child = process_clone(namespaces, -1, ret_pidfd);

@@ -22,6 +22,24 @@
 #define FRONT_DESCRIPTOR 3
 #define CLEAR_MILLISECONDS 15000
 
+/*
+ * What the kernel sends without asking who may: to a terminal's foreground, of which a keeper is
+ * that was started by hand as the leader of its process group (setsid(2) then fails), and by
+ * timers, which outlive an exec. A keeper that a key stops might hold the lock that all starts
+ * need. The sweeper has the same from it.
+ */
+static const int unheard[] = { SIGINT, SIGQUIT, SIGTSTP, SIGTTIN,   SIGTTOU,
+			       SIGHUP, SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF };
+
+static void settle_signals(void)
+{
+	for (size_t i = 0; i < sizeof(unheard) / sizeof(*unheard); i++)
+		signal(unheard[i], SIG_IGN);
+	/* were it ignored, the numbers of children that have ended would be somebody else's by the
+	 * time at which those that hang are killed */
+	signal(SIGCHLD, SIG_DFL);
+}
+
 /* Nothing of how the caller set this process up may matter. */
 static int settle(struct session *session, struct problem *problem)
 {
@@ -34,11 +52,13 @@ static int settle(struct session *session, struct problem *problem)
 	if (descriptor_fill_standard() < 0 || close_range(FRONT_DESCRIPTOR + 1, ~0U, 0) < 0)
 		return problem_set(problem, errno, "cannot settle descriptors: %s",
 				   strerror(errno));
-	/* out of the terminal's reach; a process group leader already is */
+	/* out of the terminal's reach; of what else settle_signals() takes care */
 	setsid();
 	umask(0);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
+	/* as keeper and sweeper live on, the file system of the caller's could not be unmounted */
+	if (chdir("/") < 0)
+		return problem_set(problem, errno, "cannot enter /: %s", strerror(errno));
+	settle_signals();
 	return limits_take(session->limits, problem);
 }
 
@@ -94,7 +114,7 @@ int main(int argc, char **argv)
 		.front_pidfd = -1,
 		.namespaces = { -1, -1, -1, -1 },
 		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
-		.cgroup = { -1, -1, -1, -1, -1, "", "", "" },
+		.cgroup = { -1, -1, -1, -1, -1, false, "", "", "" },
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
 		.network = NETWORK_HAS_NONE,

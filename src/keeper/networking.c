@@ -16,7 +16,11 @@ int session_attach_guard(struct session *session, struct problem *problem)
 	int error = -ENOENT;
 
 	authority_attaching(&session->authority);
-	if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
+	if (needed && session->cgroup.users)
+		problem_set(&unattached, EPERM,
+			    "the control group that it is started from belongs to a user, who may "
+			    "take processes out of the guarded one");
+	else if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
 		error = guard_attach(&session->guard, session->cgroup.directory,
 				     cgroup_level(&session->cgroup),
 				     session->plan.network == NETWORK_PRIVATE, &unattached);

@@ -81,7 +81,8 @@ int pasta_find(struct problem *problem)
 /* Those that the keeper and the holder ignore: without SIGPIPE, for one, pasta gives up. */
 static void reset_signals(void)
 {
-	static const int ignored[] = { SIGHUP, SIGPIPE, SIGCHLD, SIGXFSZ };
+	static const int ignored[] = { SIGHUP,	SIGPIPE, SIGCHLD, SIGXFSZ, SIGINT,    SIGQUIT,
+				       SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGVTALRM, SIGPROF };
 	const uint64_t none = 0;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)

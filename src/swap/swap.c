@@ -31,6 +31,7 @@ int swap_assure(int cgroup, struct swap *ret_swap, struct problem *problem)
 	bool limited = cgroup_swaps_nothing(cgroup);
 
 	*ret_swap = SWAP_NONE;
+	ret_swap->limited = limited;
 	if (watch < 0 && error != ENOENT)
 		return problem_set(problem, error, "cannot read /proc/swaps: %s", strerror(error));
 	if (watch < 0) {

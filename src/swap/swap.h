@@ -9,6 +9,7 @@
 
 struct swap {
 	const char *word; /* for the first line: "never (no swap active)" */
+	bool limited;	  /* by the session's cgroup: nothing of it may be outside of that */
 	int watch;	  /* /proc/swaps, when a device that appears ends the promise; else -1 */
 };
 

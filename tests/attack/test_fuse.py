@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """File systems that users serve themselves: hostile ones, hanging ones, other people's."""
 
+import ctypes
+import os
+import signal
+import struct
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +166,55 @@ def test_a_server_of_root_s_that_hangs_later_ends_the_start_in_one_line(room, be
     assert done.stderr.count("\n") == 1 and "file system hang" in done.stderr
     assert took < 35 * machine.SLOWNESS
     # the process that hangs goes with the server, and its control group with the next start
+
+
+CLONE3 = 435
+
+
+def start_as(pid):
+    """A process of root's that sleeps, with that number."""
+    wanted = ctypes.c_int(pid)
+    fields = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(wanted), 1, 0)
+    child = ctypes.CDLL(None, use_errno=True).syscall(CLONE3, fields, len(fields))
+    if child == 0:
+        os.execv("/bin/sleep", ["sleep", "30"])
+    return child
+
+
+def test_a_number_that_is_used_again_is_not_killed_for_a_child_that_hung(
+        room, bench, places, installation, alice):
+    """The keeper kills, as root, the children that look at mounts and hang. Its starter ignores SIGCHLD,
+    so that the kernel reaps those that have ended, and gives their numbers to others."""
+    place = places("answers-first", alice), places("hangs-second", alice)
+    room.serve(bench, "e", place[0], options=OPEN_TO_ALL)
+    room.serve(bench, "h", place[1], options=OPEN_TO_ALL)
+    front = bench.path / "hostile_front_of_fuse.py"
+    front.write_text((attacker.HERE / "hostile_front.py").read_text())
+    process = subprocess.Popen(
+        room.inside(["env", "--ignore-signal=CHLD", attacker.PYTHON, front, installation.keeper,
+                     "v=1|streams=ccc|umask=022|net=none|", "wait=4"], alice),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    victim = 0
+
+    def looking():
+        """The child that hangs: another one, whose number is the one before, has ended."""
+        table = machine.process_table()
+        keepers = {pid for pid in machine.descendants(process.pid, table)
+                   if table[pid][2] == "privexec-keeper"}
+        return [pid for pid in keepers if table[pid][0] in keepers]
+
+    try:
+        hung = machine.wait_until(lambda: (lambda found: found and time.sleep(0.3) is None
+                                           and looking())(looking()))
+        assert hung
+        victim = start_as(max(hung) - 1)
+        if victim < 0:  # not ended, or not reaped: its number is not to be had
+            return
+        assert victim == max(hung) - 1
+        assert not machine.wait_until(lambda: os.waitpid(victim, os.WNOHANG)[0], timeout=4), (
+            "a process of root's was killed")
+    finally:
+        if victim > 0 and Path(f"/proc/{victim}").exists():
+            os.kill(victim, signal.SIGKILL)
+            os.waitpid(victim, 0)
+        process.wait(20)

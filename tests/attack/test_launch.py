@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile callers: environment, descriptors, signals, limits, requests of their own."""
 
+import fcntl
 import os
 import resource
 import signal
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -450,3 +452,105 @@ except TimeoutError: print("heard nothing")
 def test_the_keeper_speaks_to_nothing_that_could_be_pointed_elsewhere(installation, alice):
     done = alice.run([attacker.PYTHON, "-c", DATAGRAMS, installation.keeper])
     assert done.stdout.split("\n")[:2] == ["125", "heard nothing"], done.stdout
+
+
+# A keeper started by hand in a terminal, as the leader of the foreground's process group: setsid(2)
+# fails for it. Its starter stays in the terminal's session, so that the group is no orphan and can be
+# stopped.
+IN_TERMINAL = """
+import os, signal, socket, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+ours, keepers = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTTOU])
+    os.dup2(keepers.fileno(), 3)
+    os.execv(sys.argv[1], sys.argv[1:])
+print("child", child, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("victim", ["sleep", "keeper"])
+def test_no_key_stops_or_ends_a_keeper_that_was_started_in_a_terminal(victim, installation, alice):
+    """The kernel asks nobody when it sends what keys mean to the foreground; a keeper that is stopped
+    may hold the lock that all users' starts need. The control: another program is stopped."""
+    outer, inner = os.openpty()
+    argv = {"sleep": ["/bin/sleep", "30"], "keeper": [installation.keeper]}[victim]
+
+    def take_terminal():
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    starter = subprocess.Popen(
+        alice.command([attacker.PYTHON, "-c", IN_TERMINAL, *argv]), stdin=inner, cwd="/",
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=take_terminal, text=True)
+    try:
+        child = int(starter.stdout.readline().split()[1])
+        name = {"sleep": "sleep", "keeper": "privexec-keeper"}[victim]
+        assert machine.wait_until(
+            lambda: machine.process_table()[child][2] == name[:15]
+            and Path(f"/proc/{child}/wchan").read_text() not in ("0", ""))
+        os.write(outer, b"\x1a")
+        stopped = machine.wait_until(lambda: machine.process_table()[child][1] == "T", timeout=1)
+        os.write(outer, b"\x03")
+        if victim == "sleep":
+            assert stopped
+            return
+        assert not stopped, "the keeper was stopped by a key"
+        time.sleep(0.2)
+        assert machine.process_table().get(child, (0, "Z", ""))[1] in "SR", "a key ended the keeper"
+        status = Path(f"/proc/{child}/status").read_text()
+        ignored = int(status.split("SigIgn:\t")[1].split()[0], 16)
+        assert not ignored >> signal.SIGCHLD - 1 & 1, (
+            "ended children's numbers are used again, and killed when another child hangs")
+    finally:
+        try:
+            os.kill(child, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        starter.kill()
+        starter.wait()
+        starter.stdout.close()
+        os.close(outer)
+        os.close(inner)
+
+
+def test_what_a_control_group_of_the_users_holds_is_not_taken_for_kept(delegated, installed, alice):
+    """Whoever may write to the group above moves processes out of the session's: what depends on that is
+    not promised. The control: it can be done."""
+    process = subprocess.Popen(
+        ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
+         *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])], cwd="/")
+    elsewhere = delegated / "elsewhere"
+    try:
+        session = machine.wait_until(lambda: [
+            directory for directory in delegated.glob("privexec-*")
+            if len((directory / "cgroup.procs").read_text().split()) >= 2])[0]
+        alice.run(["mkdir", elsewhere], check=True)
+        pid = (session / "cgroup.procs").read_text().split()[-1]
+        alice.run(["sh", "-c", f"echo {pid} > {elsewhere}/cgroup.procs"], check=True)
+        assert pid in (elsewhere / "cgroup.procs").read_text().split()
+        guarded = machine.run(
+            ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
+             *alice.command([installed, "-q", "--net=host", "--", "echo", "ran"])], cwd="/")
+        assert guarded.returncode == 125 and "control group" in guarded.stderr, guarded
+    finally:
+        process.terminate()
+        process.wait(20)
+        if elsewhere.exists():
+            remove(elsewhere)
+
+
+def test_the_callers_working_directory_is_not_held(installed, alice):
+    """A sweeper may live for a day; root's, it is nothing that its user could end to unmount a disk."""
+    session = attacker.Session(installed, alice)
+    try:
+        assert os.readlink(f"/proc/{session.front}/cwd") == str(alice.home), "the control"
+        for pid in (session.keeper, session.sweeper):
+            assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    finally:
+        session.close()
