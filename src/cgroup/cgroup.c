@@ -6,14 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "cgroup/cgroup.h"
 
 #define NAME_PREFIX "privexec-"
 #define SWEEP_MILLISECONDS 3
+#define PROBE_MILLISECONDS 1000
 #define TOP_INODE 1 /* the kernel counts them from there */
 
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root)
@@ -71,19 +74,54 @@ static bool is_users(int root, const char *path)
 	return false;
 }
 
-int cgroup_leave_users(struct cgroup *cgroup)
+/* Moves this process to where keepers are that cannot stay in the caller's control group. */
+static int leave(int root)
 {
 	_cleanup_close_ int group = -1;
-	int root = cgroup->root;
 
-	if (root < 0 || own_path(cgroup->caller, sizeof(cgroup->caller)) < 0 ||
-	    !is_users(root, cgroup->caller))
-		return 0;
 	if ((mkdirat(root, "privexec", 0755) < 0 && errno != EEXIST) ||
 	    (mkdirat(root, "privexec/keepers", 0755) < 0 && errno != EEXIST))
 		return -errno;
 	group = open_directory(root, "privexec/keepers");
 	return group < 0 ? group : descriptor_write_file(group, "cgroup.procs", "0");
+}
+
+int cgroup_leave_users(struct cgroup *cgroup)
+{
+	if (cgroup->root < 0 || own_path(cgroup->caller, sizeof(cgroup->caller)) < 0 ||
+	    !is_users(cgroup->root, cgroup->caller))
+		return 0;
+	return leave(cgroup->root);
+}
+
+/* Does a child live that starts in @directory? */
+static bool takes_children(int directory)
+{
+	struct pollfd over = { .events = POLLIN };
+	siginfo_t ended = { 0 };
+	pid_t child = process_clone(0, directory, &over.fd);
+
+	if (child == 0)
+		_exit(0);
+	if (child < 0)
+		return true; /* whoever needs one says why not */
+	poll(&over, 1, PROBE_MILLISECONDS);
+	waitid(P_PIDFD, (id_t)over.fd, &ended, WEXITED | WNOHANG | __WALL);
+	close(over.fd);
+	/* one that does neither is frozen, which is for the user to end */
+	return ended.si_code != CLD_KILLED;
+}
+
+int cgroup_take_children(const struct cgroup *cgroup)
+{
+	int error;
+
+	if (strcmp(cgroup->caller, "/") == 0 || takes_children(cgroup->directory))
+		return 0;
+	error = leave(cgroup->root);
+	if (error)
+		return error;
+	return takes_children(cgroup->directory) ? 0 : -EOWNERDEAD;
 }
 
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)

@@ -57,6 +57,15 @@ bool cgroup_root_is_whole(int root);
 /* Makes it. As root. Returns 0 or a negative errno. */
 int cgroup_create(struct cgroup *cgroup);
 
+/*
+ * Sees to it that children can be cloned into it. A kernel that counts how often a control group
+ * was killed (cgroup.kill) compares the counts of parent's and child's, and kills children of one
+ * that is in a group with more; so the calling process leaves such a group. As root, after
+ * cgroup_create(). Returns 0 or a negative errno, -EOWNERDEAD when they are killed wherever the
+ * caller is.
+ */
+int cgroup_take_children(const struct cgroup *cgroup);
+
 /* Kills everything in it by its open files alone. Harmless when there is no cgroup. */
 void cgroup_kill(const struct cgroup *cgroup);
 

@@ -399,6 +399,8 @@ static int make_cgroup(struct session *session, struct problem *problem)
 		error = state_record_cgroup(&session->state, cgroup->path, problem);
 	if (!error)
 		error = cgroup_create(cgroup);
+	if (!error)
+		error = cgroup_take_children(cgroup);
 	if (!error) {
 		const int gift[] = { cgroup->kill, cgroup->events };
 
