@@ -119,6 +119,7 @@ int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id)
 	if (snprintf(cgroup->path, sizeof(cgroup->path), "%s/%s", parent, cgroup->name) >=
 	    (int)sizeof(cgroup->path))
 		return -ENAMETOOLONG;
+	cgroup->users = parent == cgroup->caller + 1 && is_users(cgroup->root, cgroup->caller);
 	return 0;
 }
 

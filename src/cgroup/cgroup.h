@@ -23,9 +23,10 @@ struct cgroup {
 	char name[48];		      /* in @parent */
 	char path[CGROUP_PATH_MAX];   /* below @root */
 	char caller[CGROUP_PATH_MAX]; /* where the session is started from, "/user.slice/..." */
+	bool users;		      /* lies in one that somebody else than root owns */
 };
 
-#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "", "" })
+#define CGROUP_NONE ((struct cgroup){ -1, -1, -1, -1, -1, "", "", "", false })
 
 /* Opens the machine's cgroup2 file system; -1 in @ret_root where there is none. */
 void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
@@ -36,6 +37,9 @@ void cgroup_open_root(const struct mount_table *mounts, int *ret_root);
  * administrator's limits hold; from the top one, under "privexec". Opens the parent, making the
  * latter. As root. Returns 0, or a negative errno when cgroups cannot be had here (the session goes
  * without: its pid namespace ends it).
+ *
+ * Where that is in one of the user's (@cgroup->users), his other programs can move the session's
+ * processes out of it: then it is good for ending and counting them alone.
  */
 int cgroup_choose(struct cgroup *cgroup, uid_t uid, const char *id);
 

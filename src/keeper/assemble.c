@@ -449,7 +449,8 @@ static int make_outside(struct session *session, struct problem *problem)
 	if (!error)
 		error = session_attach_guard(session, problem);
 	if (!error)
-		error = swap_assure(session->cgroup.directory, &session->swap, problem);
+		error = swap_assure(session->cgroup.users ? -1 : session->cgroup.directory,
+				    &session->swap, problem);
 	if (!error)
 		session_say(session, MESSAGE_DEBUG, "swap: %s", session->swap.word);
 	if (!error && session->plan.network == NETWORK_PRIVATE)

@@ -381,6 +381,29 @@ def test_a_delegated_control_group_stops_neither_keeper_nor_sweeper(delegated, i
         process.wait()
 
 
+def test_what_a_control_group_keeps_does_not_rest_on_one_of_the_user_s(delegated, installed, alice):
+    """Whoever owns a control group moves processes about in it: a session there would be without the
+    guard of the machine's network, which is its group's, at the word of any other program of the user."""
+    begin = ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh"]
+    done = machine.run([*begin, *alice.command([installed, "-q", "--net=host", "true"])], cwd="/")
+    assert done.returncode == 125 and "is not root's" in done.stderr
+    process = subprocess.Popen([*begin, *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])],
+                               cwd="/")
+    try:
+        below = machine.wait_until(lambda: [
+            directory for directory in delegated.glob("privexec-*")
+            if len((directory / "cgroup.procs").read_text().split()) >= 2])
+        pid = (below[0] / "cgroup.procs").read_text().split()[-1]
+        moved = machine.run([*begin, *alice.command([
+            "sh", "-c", f"mkdir {delegated}/other && echo {pid} >{delegated}/other/cgroup.procs"])], cwd="/")
+        assert moved.returncode == 0, "the control: it can be moved"
+    finally:
+        process.kill()
+        process.wait()
+        assert machine.wait_until(lambda: not (delegated / "other/cgroup.procs").read_text())
+        (delegated / "other").rmdir()
+
+
 def test_a_session_stays_under_the_limits_of_who_starts_it(installed, alice):
     """A service's or a batch job's control group holds for what it starts."""
     group = cgroup2() / "attack-limited"
