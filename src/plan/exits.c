@@ -140,6 +140,11 @@ static int add_guarded(const struct planning *planning)
 				       "of the session"
 				     : "the host's network has one set, and this kernel does not "
 				       "part it");
+	/* what the guard cannot see: look-ups do not find sockets that are bound to a device */
+	if (r == 0)
+		r = add_exit(planning, "shared ports",
+			     "datagrams for a port where the session set SO_REUSEADDR: another "
+			     "program can bind it to a device");
 	return r ? r : add_watched(planning);
 }
 

@@ -526,7 +526,7 @@ def test_what_is_open_is_said(net, worker):
     plan = net.run(worker, [worker.front, "--net=host", "--dry-run", "true"]).stdout
     assert re.search(r"^network +host \(guarded\)$", plan, re.M)
     for line in (r"network: the host's, guarded", r"name service: port 53", r"abstract sockets: ",
-                 r"watched packets: "):
+                 r"shared ports: ", r"watched packets: "):
         assert re.search(rf"^  {line}", plan, re.M), plan
     refused = net.run(worker, [worker.front, "--net=host", "--require=closed", "true"])
     assert refused.returncode == 125 and "abstract Unix sockets" in refused.stderr
