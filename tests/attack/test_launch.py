@@ -387,8 +387,8 @@ def test_what_a_control_group_keeps_does_not_rest_on_one_of_the_user_s(delegated
     begin = ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh"]
     done = machine.run([*begin, *alice.command([installed, "-q", "--net=host", "true"])], cwd="/")
     assert done.returncode == 125 and "is not root's" in done.stderr
-    process = subprocess.Popen([*begin, *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])],
-                               cwd="/")
+    session = alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])
+    process = subprocess.Popen([*begin, *session], cwd="/")
     try:
         below = machine.wait_until(lambda: [
             directory for directory in delegated.glob("privexec-*")
