@@ -60,6 +60,7 @@
 #define NAME_SERVICE_PORT __builtin_bswap16(53)
 #define FLAGS_OFFSET 13 /* in the header of TCP */
 #define FLAG_SYN 0x02
+#define FLAG_RST 0x04
 #define FLAG_ACK 0x10
 #define FRAGMENT __builtin_bswap16(0x3fff) /* an offset, or more to come */
 
@@ -160,6 +161,10 @@ inlined int is_sessions(struct bpf_sock *socket, const struct guard_facts *known
 /*
  * Whose socket would get a packet from @ends' source to its target? @known: NULL where sockets are
  * told by their mark.
+ *
+ * One that is bound to a device is never the session's: the look-up knows of loopback alone, where
+ * the kernel goes by the device that a packet was sent by or that has its address, and finds a
+ * public program's socket at the same port that is bound to that.
  */
 inlined enum finding find(void *context, const struct ends *ends, int ipv4, int tcp,
 			  const struct guard_facts *known)
@@ -186,7 +191,7 @@ inlined enum finding find(void *context, const struct ends *ends, int ipv4, int 
 		socket = find_tcp(context, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 		if (socket) {
 			/* what has been closed at both ends is no socket any more, and nobody's */
-			if (is_sessions(socket, known))
+			if (is_sessions(socket, known) && !socket->bound_dev_if)
 				found = SESSION;
 			else if (socket->state != BPF_TCP_TIME_WAIT)
 				found = OTHER;
@@ -195,7 +200,8 @@ inlined enum finding find(void *context, const struct ends *ends, int ipv4, int 
 	} else {
 		socket = find_udp(context, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 		if (socket) {
-			found = is_sessions(socket, known) ? SESSION : OTHER;
+			found = is_sessions(socket, known) && !socket->bound_dev_if ? SESSION
+										    : OTHER;
 			release(socket);
 		}
 	}
@@ -208,7 +214,8 @@ struct packet {
 	struct ends ends;
 	__u8 ipv4;
 	__u8 protocol;
-	__u8 opens; /* TCP: it asks for a connection */
+	__u8 opens;  /* TCP: it asks for a connection */
+	__u8 resets; /* TCP: it ends one */
 };
 
 /* The kernel puts this between IPv6 and TCP where it sends more than 64 KiB at once (BIG TCP), as
@@ -280,11 +287,13 @@ inlined int read_ports(struct __sk_buff *skb, struct packet *packet, __u32 offse
 	packet->ends.source_port = ports[0];
 	packet->ends.target_port = ports[1];
 	packet->opens = 0;
+	packet->resets = 0;
 	if (packet->protocol == IPPROTO_UDP)
 		return 0;
 	if (load_bytes(skb, offset + FLAGS_OFFSET, &flags, sizeof(flags)) < 0)
 		return -1;
 	packet->opens = (flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
+	packet->resets = !!(flags & FLAG_RST);
 	return 0;
 }
 
@@ -304,17 +313,6 @@ inlined int verdict(enum finding found, const struct packet *packet, int lost)
 	return packet->protocol == IPPROTO_TCP ? !packet->opens : lost;
 }
 
-inlined int pass_between(struct __sk_buff *skb, const struct packet *packet,
-			 const struct ends *ends, int lost)
-{
-	const struct guard_facts *known = get_facts();
-
-	if (!known)
-		return REFUSE;
-	return verdict(find(skb, ends, packet->ipv4, packet->protocol == IPPROTO_TCP, known),
-		       packet, lost);
-}
-
 /*
  * The kernel has sockets of its own in each network namespace that a session makes, which count as
  * the session's: all of those are raw, and no raw one is to be had in the host's.
@@ -329,10 +327,17 @@ inlined int is_the_kernels(struct __sk_buff *skb)
 
 PROGRAM(outwards, struct __sk_buff *skb)
 {
+	const struct guard_facts *known = get_facts();
 	/* whole, whatever becomes of it: the verifier looks */
 	struct packet packet = {};
+	enum finding found;
 	__u32 offset = 0;
 
+	if (!known)
+		return REFUSE;
+	/* for `inwards`; elsewhere it would choose among queues */
+	if (skb->ifindex == LOOPBACK_DEVICE)
+		skb->priority = known->sign;
 	if (is_the_kernels(skb))
 		return PASS;
 	if (read_addresses(skb, &packet, &offset) < 0 ||
@@ -344,37 +349,57 @@ PROGRAM(outwards, struct __sk_buff *skb)
 		return REFUSE;
 	if (is_name_server(packet.ends.target, packet.ends.target_port))
 		return PASS;
-	/* whoever listens gets it, also where an old connection had the same ends */
-	if (packet.opens)
+	/* also what opens a connection: somebody who asks for one between the same ends gets it,
+	 * whoever listens there */
+	found = find(skb, &packet.ends, packet.ipv4, packet.protocol == IPPROTO_TCP, known);
+	if (found == NOBODY && packet.opens) {
+		/* an old connection that had the same ends: then whoever listens */
 		packet.ends.source_port = 0;
-	return pass_between(skb, &packet, &packet.ends, LOSE);
+		found = find(skb, &packet.ends, packet.ipv4, 1, known);
+	}
+	return verdict(found, &packet, LOSE);
 }
 
+/*
+ * What a session's socket has sent on this machine is signed. Who has sent something else is not to
+ * be told by its addresses: a program may send from any address of the machine's, and so in the
+ * name of a socket of the session's at the same port of another address. Only of TCP there is more:
+ * resets and last answers, which the kernel makes without a socket.
+ */
 PROGRAM(inwards, struct __sk_buff *skb)
 {
+	const struct guard_facts *known = get_facts();
 	/* whole, whatever becomes of it: the verifier looks */
 	struct packet packet = {};
+	enum finding found;
 	struct ends back;
 	__u32 offset = 0;
 
+	if (!known)
+		return REFUSE;
 	if (is_the_kernels(skb))
 		return PASS;
 	/* what another program of this machine sent to a group comes by the device it went out by
 	 */
 	if (skb->pkt_type == PACKET_LOOPBACK)
 		return REFUSE;
-	if (skb->ifindex != LOOPBACK_DEVICE)
+	if (skb->ifindex != LOOPBACK_DEVICE || (known->sign && skb->priority == known->sign))
 		return PASS;
 	if (read_addresses(skb, &packet, &offset) < 0 || read_ports(skb, &packet, offset) < 0)
 		return REFUSE;
 	if (is_name_server(packet.ends.source, packet.ends.source_port))
 		return PASS;
+	if (packet.protocol != IPPROTO_TCP)
+		return REFUSE;
 	/* whose is the socket that an answer would come to? */
 	__builtin_memcpy(back.source, packet.ends.target, sizeof(back.source));
 	__builtin_memcpy(back.target, packet.ends.source, sizeof(back.target));
 	back.source_port = packet.ends.target_port;
 	back.target_port = packet.ends.source_port;
-	return pass_between(skb, &packet, &back, REFUSE);
+	found = find(skb, &back, packet.ipv4, 1, known);
+	if (found == SESSION)
+		return packet.resets ? PASS : REFUSE;
+	return verdict(found, &packet, REFUSE);
 }
 
 /* ---- addresses that programs name ---- */

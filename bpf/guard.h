@@ -12,6 +12,7 @@ struct guard_facts {
 	__u64 network; /* cookie of the host's network namespace */
 	__u32 level;   /* of the session's cgroup: 1 below the root of all */
 	__u32 pasta;   /* a helper in the cgroup opens /dev/net/tun */
+	__u32 sign;    /* what a packet of the session's carries on this machine; never 0 */
 };
 
 enum {

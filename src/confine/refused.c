@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fscrypt.h>
 #include <linux/net.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -34,6 +36,11 @@
 
 /* The kernel takes these arguments to be of 32 bits, whatever is above them. */
 #define LOW_HALF 0xffffffffU
+
+/* Not in the headers of every libc without its extensions. */
+#ifndef F_SET_RW_HINT
+#define F_SET_RW_HINT 1036
+#endif
 
 /*
  * Families that reach past the network namespace, as vsock does to a machine's host and guests, or
@@ -113,6 +120,14 @@ const struct refused refused[] = {
 	 * switched off (dev.tty.legacy_tiocsti), and from a terminal that is no console. */
 	WHERE("ioctl", EIO, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCSTI)),
 	WHERE("ioctl", ENOTTY, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, TIOCLINUX)),
+
+	/* What changes neither files nor mounts, and so works in trees that are bound read-only:
+	 * keys of a file system's encryption, which all of its users can ask for; and, up to
+	 * Linux 6.8, a hint of how long a file's data may live, which all can read. */
+	WHERE("ioctl", ENOTTY, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, FS_IOC_ADD_ENCRYPTION_KEY)),
+	WHERE("ioctl", ENOTTY, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, FS_IOC_REMOVE_ENCRYPTION_KEY)),
+	WHERE("fcntl", EINVAL, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SET_RW_HINT)),
+	WHERE("fcntl64", EINVAL, SCMP_A1(SCMP_CMP_MASKED_EQ, LOW_HALF, F_SET_RW_HINT)),
 
 	/* The limit of core dumps stays at the one value with which none goes to a program either:
 	 * confine_forbid_core_dumps(). Programs set it to 0 and give up when they cannot, so it is

@@ -15,12 +15,14 @@ int session_attach_guard(struct session *session, struct problem *problem)
 	struct problem unattached = { 0 };
 	int error = -ENOENT;
 
-	authority_attaching(&session->authority);
+	/* the guard is the group's: whoever may take processes out of that takes the guard off */
 	if (needed && session->cgroup.users)
-		problem_set(&unattached, EPERM,
-			    "the control group that it is started from belongs to a user, who may "
-			    "take processes out of the guarded one");
-	else if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
+		return problem_set(problem, EPERM,
+				   "the host's network cannot be guarded: the control group "
+				   "that the session is started from is not root's, and its owner "
+				   "could move the session out; --net=none needs no guard");
+	authority_attaching(&session->authority);
+	if (session->cgroup.directory >= 0 && session->guard.programs[GUARD_DEVICE] >= 0)
 		error = guard_attach(&session->guard, session->cgroup.directory,
 				     cgroup_level(&session->cgroup),
 				     session->plan.network == NETWORK_PRIVATE, &unattached);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -377,6 +378,10 @@ static int fill(const struct guard *guard, int cgroup, unsigned level, bool past
 		if (error)
 			return error;
 		facts.network = cookie;
+		if (getrandom(&facts.sign, sizeof(facts.sign), 0) != sizeof(facts.sign))
+			return -EIO;
+		/* among the priorities that no program chooses without privilege: all above 6 */
+		facts.sign |= 1U << 31;
 		add_addresses(guard->maps[GUARD_PLACES]);
 		error = add_name_servers(guard->maps[GUARD_PLACES]);
 		if (error)

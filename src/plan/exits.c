@@ -101,13 +101,27 @@ static int add_locks(const struct planning *planning)
 		bound ? ", and meets its locks where trees are bound read-only" : "");
 }
 
+/*
+ * Nothing closes this: whoever may take packets off the network, by raw sockets or packet sockets,
+ * gets them from the devices. Of pings to groups over IPv4 the kernel makes the copy for this
+ * machine before the guard sees it, and no program is asked where they are sent to.
+ */
+static int add_watched(const struct planning *planning)
+{
+	return add_exit(planning, "watched packets",
+			"programs that may watch the host's network (CAP_NET_RAW) see what the "
+			"session sends, also to itself");
+}
+
 static int add_unguarded(const struct planning *planning)
 {
-	return add_exit(planning, "network",
-			"the host's, unguarded: other machines, the name service, loopback and %s",
-			planning->facts->probes->scopes
-				? "whoever connects to abstract sockets of the session"
-				: "abstract sockets of this one");
+	int r = add_exit(planning, "network",
+			 "the host's, unguarded: other machines, the name service, loopback and %s",
+			 planning->facts->probes->scopes
+				 ? "whoever connects to abstract sockets of the session"
+				 : "abstract sockets of this one");
+
+	return r ? r : add_watched(planning);
 }
 
 static int add_guarded(const struct planning *planning)
@@ -126,7 +140,12 @@ static int add_guarded(const struct planning *planning)
 				       "of the session"
 				     : "the host's network has one set, and this kernel does not "
 				       "part it");
-	return r;
+	/* what the guard cannot see: look-ups do not find sockets that are bound to a device */
+	if (r == 0)
+		r = add_exit(planning, "shared ports",
+			     "datagrams for a port where the session set SO_REUSEADDR: another "
+			     "program can bind it to a device");
+	return r ? r : add_watched(planning);
 }
 
 int exits_name(const struct planning *planning)

@@ -135,6 +135,26 @@ for kind, protocol in ((2, 136), (1, 262), (1, 132), (3, 17), (3, 255)):
     assert "made 1 262" in net.run(worker, [PYTHON, "-c", script]).stdout, "a control"
 
 
+PING_GROUP = """
+import socket, struct
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+try:
+    one.sendto(struct.pack(">BBHHH", 8, 0, 0, 1, 1) + b"to a group", ("224.0.0.1", 0))
+except PermissionError:
+    print("refused")
+"""
+
+
+def test_who_watches_packets_gets_pings_to_groups_and_that_is_said(net, user, server):
+    """An exit, since nothing closes it; that of other programs it is none is shown by LISTENERS."""
+    done = net.session(user, [PYTHON, "-c", PING_GROUP], network="host")
+    assert done.stdout == "refused\n"  # the packet that leaves the machine is
+    assert {line.split(" ")[1] for line in server.drain().splitlines() if "to a group" in line} <= {
+        "icmp:0.0.0.0:0"}
+    plan = net.run(user, [user.front, "--net=host", "--dry-run", "true"]).stdout
+    assert re.search(r"^  watched packets: ", plan, re.M)
+
+
 # --- inwards
 
 def test_nobody_on_this_machine_reaches_a_session(net, worker):
@@ -166,6 +186,90 @@ def test_a_session_reaches_no_other(net, user, root):
         with serving(net, one, "host", *LISTENERS) as session:
             said(net.session(other, ways("send", *attempts), network="host", timeout=200))
             assert heard(session) == set()
+
+
+# It answers nothing: that would be heard, and answered, by itself.
+SILENT = """
+import socket, sys, threading
+def hear(host, port):
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((host, port))
+    return threading.Thread(target=lambda: [print(made.recv(9).decode(), flush=True) for _ in range(9)],
+                            daemon=True)
+for thread in (hear("127.0.0.1", 9031), hear("::1", 9032)):
+    thread.start()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+# From an address of its own, but the same port, as if from the other's.
+IN_ITS_NAME = """
+import socket
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.bind(("127.0.0.2", 9031))
+source = bytes(4) + socket.inet_pton(socket.AF_INET, "127.0.0.1") + bytes(4)
+one.sendmsg([b"as if 4"], [(socket.IPPROTO_IP, 8, source)], 0, ("127.0.0.1", 9031))
+six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+six.bind(("fd77::2", 9032))
+source = socket.inet_pton(socket.AF_INET6, "::1") + bytes(4)
+six.sendmsg([b"as if 6"], [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, source)], 0, ("::1", 9032))
+"""
+
+
+def test_nobody_speaks_in_the_name_of_a_session_s_socket(net, worker):
+    """The kernel lets everybody choose a source among the machine's addresses."""
+    with net.start(worker, [PYTHON, "-c", SILENT], network="host") as session:
+        session.expect("ready")
+        assert net.run(worker, [PYTHON, "-c", IN_ITS_NAME]).returncode == 0
+        assert "as if" not in session.drain()
+        session.process.stdin.close()
+        session.process.wait(30)
+    with Process([*net.enter("host"), *worker.command([PYTHON, "-c", SILENT])]) as control:
+        control.expect("ready")
+        net.run(worker, [PYTHON, "-c", IN_ITS_NAME])
+        assert {line for line in control.drain().splitlines() if "as if" in line} == {"as if 4", "as if 6"}
+
+
+BOUND = """
+import socket, sys, threading
+device, *words = sys.argv[1:]
+def bound(family, kind, port):
+    made = socket.socket(family, kind)
+    if family == socket.AF_INET6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", port))
+    return made
+def hear(made):
+    while True:
+        print("heard", made.recv(100).decode(), flush=True)
+both = (socket.AF_INET, socket.AF_INET6)
+there = [bound(family, socket.SOCK_DGRAM, 9033) for family in both]
+if words[:1] == ["listen"]:
+    for made in there:
+        threading.Thread(target=hear, args=(made,), daemon=True).start()
+    print("ready", flush=True)
+    sys.stdin.read()
+for host, by in (("10.77.0.2", "eth0"), ("fd77::2", "eth0"), ("fd77::2", "")):
+    one = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        if by:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, by.encode())
+        one.sendto(f"{host} by {by}".encode(), (host, 9033))
+    except OSError:
+        pass
+"""
+
+
+def test_a_port_that_two_share_by_devices_is_not_the_session_s(net, worker):
+    """A session's socket that is bound to loopback, a public one with the same port on the cable: the
+    kernel gives the latter what is for the cable's address, though it goes by loopback."""
+    with Process([*net.enter("host"), *worker.command([PYTHON, "-c", BOUND, "eth0", "listen"])]) as public:
+        public.expect("ready")
+        net.session(worker, [PYTHON, "-c", BOUND, "lo"], network="host")
+        assert "heard" not in public.drain()
+        net.run(worker, [PYTHON, "-c", BOUND, "lo"])
+        assert public.drain().count("heard") == 3, "the control"
 
 
 # --- what must go on
@@ -421,7 +525,8 @@ def test_the_guard_stays_when_the_keeper_is_killed(net, root):
 def test_what_is_open_is_said(net, worker):
     plan = net.run(worker, [worker.front, "--net=host", "--dry-run", "true"]).stdout
     assert re.search(r"^network +host \(guarded\)$", plan, re.M)
-    for line in (r"network: the host's, guarded", r"name service: port 53", r"abstract sockets: "):
+    for line in (r"network: the host's, guarded", r"name service: port 53", r"abstract sockets: ",
+                 r"shared ports: ", r"watched packets: "):
         assert re.search(rf"^  {line}", plan, re.M), plan
     refused = net.run(worker, [worker.front, "--net=host", "--require=closed", "true"])
     assert refused.returncode == 125 and "abstract Unix sockets" in refused.stderr

@@ -2,6 +2,7 @@
 /* The filter of a session's system calls, followed for every call by every entry point. */
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/fscrypt.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -286,6 +287,38 @@ static void two_commands_of_ioctl_are_refused_by_their_lower_half(void **state)
 	}
 }
 
+/* They need neither a mount that can be written to nor, some of them, the file's owner. */
+static void what_changes_the_host_s_file_systems_without_writing_is_refused(void **state)
+{
+	static const struct {
+		const char *call;
+		uint64_t command;
+		int error;
+	} refused_commands[] = {
+		{ "ioctl", FS_IOC_ADD_ENCRYPTION_KEY, ENOTTY },
+		{ "ioctl", FS_IOC_REMOVE_ENCRYPTION_KEY, ENOTTY },
+		{ "fcntl", 1036 /* F_SET_RW_HINT */, EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ENTRIES; i++)
+		for (size_t j = 0; j < sizeof(refused_commands) / sizeof(*refused_commands); j++) {
+			uint32_t number = number_of(&entries[i], refused_commands[j].call);
+			uint64_t command = refused_commands[j].command;
+
+			assert_int_equal(answer(&entries[i], number, (uint64_t[6]){ 1, command }),
+					 refused_commands[j].error);
+			assert_int_equal(answer(&entries[i], number,
+						(uint64_t[6]){ 1, command | 1ULL << 40 }),
+					 refused_commands[j].error);
+			assert_int_equal(
+				answer(&entries[i], number, (uint64_t[6]){ 1, command - 1 }), 0);
+		}
+#ifdef __x86_64__
+	assert_int_equal(answer(&entries[1], 221 /* fcntl64 */, (uint64_t[6]){ 1, 1036 }), EINVAL);
+#endif
+}
+
 static void setting_the_limit_of_core_dumps_is_said_to_be_done(void **state)
 {
 	(void)state;
@@ -398,6 +431,7 @@ int main(void)
 		cmocka_unit_test(of_netlink_only_routing_is_left),
 		cmocka_unit_test(sockets_are_not_made_by_the_call_that_hides_its_arguments),
 		cmocka_unit_test(two_commands_of_ioctl_are_refused_by_their_lower_half),
+		cmocka_unit_test(what_changes_the_host_s_file_systems_without_writing_is_refused),
 		cmocka_unit_test(setting_the_limit_of_core_dumps_is_said_to_be_done),
 		cmocka_unit_test(another_processors_calls_are_not_there),
 		cmocka_unit_test(what_passes_is_found_in_few_steps_by_number_alone),
