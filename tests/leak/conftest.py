@@ -30,7 +30,8 @@ def machine_unchanged():
 
 
 @pytest.fixture(name="all_of_it", scope="module")
-def _all_of_it(machine_unchanged, user, root, installation):  # pylint: disable=unused-argument
+def _all_of_it(machine_unchanged, user, root, bob, installation):  # pylint: disable=unused-argument
+    # bob too: the host's list of users is that of now
     configuration = installation.configuration / "sys_mounts.conf"
     before = configuration.read_text() if configuration.exists() else None
     with lan.Lan() as net:

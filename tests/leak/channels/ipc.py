@@ -112,8 +112,10 @@ def posix_memory():
 
 
 def write_posix_memory(canary, path):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(canary)
+    # what is there, and nothing new
+    descriptor = os.open(path, os.O_WRONLY)
+    os.write(descriptor, canary.encode())
+    os.close(descriptor)
 
 
 # --- what has no name but its number in a process
