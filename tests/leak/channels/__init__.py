@@ -29,6 +29,8 @@ ELSEWHERE = {
         "tests/network/test_helpers.py::test_the_same_user_looks_into_none_of_them"),
     "the machine's addresses by every way to send, and those that it gets later": (
         "tests/network/test_reach.py::test_nothing_of_the_host_is_reached"),
+    "datagrams to a session in the name of one of its own sockets": (
+        "tests/network/test_guard.py::test_nobody_speaks_in_the_name_of_a_session_s_socket"),
     "a dead session that somebody pins": (
         "tests/store/test_ending.py::test_who_holds_a_directory_of_a_dead_session"),
     "what a session wrote, on the disk": (

@@ -52,10 +52,11 @@ def heard(one, kind):
         return ""
 
 
-def on_port(host, kind=TCP, group=False):
+def on_port(host, kind=TCP, group=False, prepare=lambda one: None):
     """A receiver at @host, told by its port."""
     def receive():
         with socket_of(host, kind) as one:
+            prepare(one)
             one.bind((host, 0))
             if group:
                 join(one, host)
@@ -102,6 +103,13 @@ def to_neighbour(host, beside, kind=TCP):
             to(host, kind)(canary, port)
             yield None
     return send
+
+
+def to_shared(canary, port):
+    """To the machine's address, where the sender has the port as well."""
+    with socket_of(HOST, UDP) as own:
+        own.bind(("0.0.0.0", port))
+        to(HOST, UDP)(canary, port)
 
 
 def broadcast(one):
@@ -190,9 +198,11 @@ def all_of(one):
         return
 
 
-def ping(canary, _):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as one:
-        one.sendto(struct.pack(">BBHHH", 8, 0, 0, 1, 1) + canary.encode(), ("127.0.0.1", 0))
+def ping(host):
+    def send(canary, _):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as one:
+            one.sendto(struct.pack(">BBHHH", 8, 0, 0, 1, 1) + canary.encode(), (host, 0))
+    return send
 
 
 def raw():
@@ -383,7 +393,12 @@ ROWS = [
               may_lack="a kernel without MPTCP"),
         _both("SCTP to 127.0.0.1", to("127.0.0.1", SCTP), on_port("0.0.0.0", SCTP),
               may_lack="a kernel without SCTP, or without its module"),
-        _here("ping to 127.0.0.1", ping, echo_requests, receiver="root"),
+        _here("ping to 127.0.0.1", ping("127.0.0.1"), echo_requests, receiver="root"),
+        Row("ping to all hosts, 224.0.0.1", ping("224.0.0.1"), echo_requests, receiver="root", modes=MODES,
+            exits=(("watched packets", "CAP_NET_RAW"),)),
+        Row("UDP to the machine's address, a port that both have by SO_REUSEADDR", to_shared,
+            on_port("0.0.0.0", UDP, prepare=bound_to_device), modes=MODES,
+            exits=(*THIS_MACHINE, ("shared ports", "SO_REUSEADDR"))),
         _here("packets of IP of one's own", send_raw, raw, users=("root",)),
     ),
     *channel(
