@@ -103,6 +103,13 @@ def process_table():
     return table
 
 
+def _start(pid):
+    """When it began, in ticks since the machine did: with its number it is no other process, whatever it
+    calls itself by now."""
+    text = _read(f"/proc/{pid}/stat") or ""
+    return text[text.rfind(")") + 2:].split()[19] if text else "?"
+
+
 def descendants(pid, table=None):
     """The pids of all processes below @pid."""
     table = process_table() if table is None else table
@@ -265,7 +272,7 @@ def snapshot():
     table = process_table()
     own = descendants(os.getpid(), table)
     return {
-        "process": {f"{pid} ({table[pid][2]})" for pid in own if table[pid][1] != "Z"},
+        "process": {f"{pid} since {_start(pid)}" for pid in own if table[pid][1] != "Z"},
         "mount": _mounts(),
         "loop device": _loops(own, table),
         "device-mapper device": _device_mapper(),
@@ -305,12 +312,20 @@ def leftovers(before, *, patience=5.0, sweep=None):
             sweep = None
         time.sleep(0.05)
         left &= _new(before)
-    return sorted(f"{kind}: {item}" for kind, item in left)
+    return sorted(f"{kind}: {item}{_name(item) if kind == 'process' else ''}" for kind, item in left)
 
 
-def kill_new_children(before):
-    """Kills processes below this one that were not there @before."""
-    for item in snapshot()["process"] - before["process"]:
+def _name(item):
+    """What the process @item of a snapshot is called now."""
+    return f" ({(_read(f'/proc/{item.split()[0]}/comm') or '?').strip()})"
+
+
+def _kill(left):
+    """Ends the processes among what leftovers() found."""
+    for line in left:
+        kind, item = line.split(": ", 1)
+        if kind != "process" or not item.startswith(f"{item.split()[0]} since {_start(item.split()[0])} "):
+            continue
         try:
             os.kill(int(item.split()[0]), signal.SIGKILL)
         except ProcessLookupError:
@@ -330,7 +345,7 @@ def difference(before, zombies=(), sweep=None):
     left = leftovers(before, sweep=sweep)
     reap_orphans(zombies)
     gone = missing(before)
-    kill_new_children(before)
+    _kill(left)
     return "".join([f"  left behind: {line}\n" for line in left]
                    + [f"  gone: {line}\n" for line in gone])
 
