@@ -241,6 +241,21 @@ void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &held, NULL);
 }
 
+/* What hears the alarm, and in which call it waits. */
+static const struct flow *waiting;
+
+static void say_stuck(int number)
+{
+	char line[128];
+	int length =
+		snprintf(line, sizeof(line), "failed: %c is stuck in %.80s\n",
+			 ROLE_LETTER(waiting->role), waiting->call ? waiting->call->name : "none");
+
+	if (write(STDOUT_FILENO, line, (size_t)length) < 0)
+		_exit(1);
+	_exit(128 + number);
+}
+
 static void ignore_signals(void)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -249,7 +264,7 @@ static void ignore_signals(void)
 	signal(SIGTTIN, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGWINCH, SIG_IGN);
-	signal(SIGALRM, SIG_DFL);
+	signal(SIGALRM, say_stuck);
 }
 
 static void set_limits(void)
@@ -289,6 +304,7 @@ _Noreturn void worker_run(const struct scene *scene, enum role role, unsigned wo
 		if (other != role)
 			canaries_learn(&flow.canaries, scene->seed, other);
 	umask(0);
+	waiting = &flow;
 	ignore_signals();
 	set_limits();
 	open_mailbox(&flow);
