@@ -338,6 +338,8 @@ PROGRAM(outwards, struct __sk_buff *skb)
 	/* for `inwards`; elsewhere it would choose among queues */
 	if (skb->ifindex == LOOPBACK_DEVICE)
 		skb->priority = known->sign;
+	else if (skb->priority == known->sign)
+		skb->priority = 0;
 	if (is_the_kernels(skb))
 		return PASS;
 	if (read_addresses(skb, &packet, &offset) < 0 ||
@@ -509,12 +511,17 @@ PROGRAM(bind6, struct bpf_sock_addr *context)
 
 PROGRAM(create, struct bpf_sock *socket)
 {
+	const struct guard_facts *known = get_facts();
 	__u32 protocol = socket->protocol;
 
 	if (!is_in_host(socket) || (socket->family != AF_INET && socket->family != AF_INET6))
 		return PASS;
 	/* without memory for it: a socket that the session itself does not reach */
 	mark_of(&marks, socket, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	/* before Linux 6.12 `outwards` does not see the first answer of a TCP connection over IPv6
+	 */
+	if (known)
+		socket->priority = known->sign;
 	if (socket->type == SOCK_STREAM && protocol == IPPROTO_TCP)
 		return PASS;
 	if (socket->type == SOCK_DGRAM &&
