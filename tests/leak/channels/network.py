@@ -105,6 +105,21 @@ def to_neighbour(host, beside, kind=TCP):
     return send
 
 
+def to_itself(canary, _):
+    with socket_of("127.0.0.1", UDP) as own:
+        own.bind(("127.0.0.1", 0))
+        own.sendto(canary.encode(), own.getsockname())
+        yield None
+
+
+def watched():
+    """What root sees of all that goes through loopback."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as one:
+        one.bind(("lo", 3))
+        yield None
+        yield "".join(all_of(one))
+
+
 def to_shared(canary, port):
     """To the machine's address, where the sender has the port as well."""
     with socket_of(HOST, UDP) as own:
@@ -395,6 +410,8 @@ ROWS = [
               may_lack="a kernel without SCTP, or without its module"),
         _here("ping to 127.0.0.1", ping("127.0.0.1"), echo_requests, receiver="root"),
         Row("ping to all hosts, 224.0.0.1", ping("224.0.0.1"), echo_requests, receiver="root", modes=MODES,
+            exits=(("watched packets", "CAP_NET_RAW"),)),
+        Row("UDP to itself, watched by root", to_itself, watched, receiver="root", modes=MODES,
             exits=(("watched packets", "CAP_NET_RAW"),)),
         Row("UDP to the machine's address, a port that both have by SO_REUSEADDR", to_shared,
             on_port("0.0.0.0", UDP, prepare=bound_to_device), modes=MODES,
