@@ -77,7 +77,8 @@ static int share_descriptors(const struct scene *scene)
  */
 static int share_terminal(struct scene *scene)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	/* collectors share it: what one has seen another may have read before it does */
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK), slave;
 	struct termios raw;
 
 	setsid(); /* fails where it is a leader already */

@@ -8,7 +8,7 @@ SUITES = {
     "installation": 1,
     "attack": 12,
     "leak": 9,
-    "flow": 1,
+    "flow": 3,
     "network": 14,
     "store": 10,
     "session": 28,
@@ -16,6 +16,9 @@ SUITES = {
 
 # How long the search for flows may take in every guest: (usually, for `vm check --all`), in seconds.
 FLOW_SECONDS = (10, 300)
+
+# Of the tests that drive guests from outside, those that only `vm check --all` runs: a pytest expression.
+OUTSIDE_LEFT_OUT = "memory_that_a_session_gave_back"  # a table of figures, two more starts of a guest
 
 # What is in every part: the beginnings of the names of tests for which kernels differ most.
 WHOLE = (
@@ -54,6 +57,8 @@ LEFT_OUT = {
     # many minutes of programs that a file's way into the store, shown by others, serves alike
     "session/test_work.py::test_a_python_environment": "shown once, by `make check`",
     "session/test_work.py::test_git_clones": "likewise",
+    "session/test_work.py::test_parallel_gcc": "likewise",
+    "session/test_work.py::test_images": "likewise",
     "store/test_ending.py::test_the_end_waits_for_nothing_that_was_written[fscrypt":
         "a claim about time, on a fast machine",
     # guests have no network
