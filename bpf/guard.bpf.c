@@ -150,9 +150,15 @@ inlined int is_here(const __u32 *address, int ipv4)
  * Programs that see packets can ask for a socket's cgroup (and are answered for the one that
  * listens where a connection is being made); those that see addresses cannot, so that sockets which
  * the session makes are marked besides.
+ *
+ * One that is bound to a device is never the session's: the look-up knows of loopback alone, where
+ * the kernel goes by the device that a packet was sent by or that has its address, and finds a
+ * public program's socket at the same port that is bound to that.
  */
 inlined int is_sessions(struct bpf_sock *socket, const struct guard_facts *known)
 {
+	if (socket->bound_dev_if)
+		return 0;
 	if (known)
 		return cgroup_at(socket, known->level) == known->cgroup;
 	return !!mark_of(&marks, socket, 0, 0);
@@ -161,10 +167,6 @@ inlined int is_sessions(struct bpf_sock *socket, const struct guard_facts *known
 /*
  * Whose socket would get a packet from @ends' source to its target? @known: NULL where sockets are
  * told by their mark.
- *
- * One that is bound to a device is never the session's: the look-up knows of loopback alone, where
- * the kernel goes by the device that a packet was sent by or that has its address, and finds a
- * public program's socket at the same port that is bound to that.
  */
 inlined enum finding find(void *context, const struct ends *ends, int ipv4, int tcp,
 			  const struct guard_facts *known)
@@ -191,7 +193,7 @@ inlined enum finding find(void *context, const struct ends *ends, int ipv4, int 
 		socket = find_tcp(context, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 		if (socket) {
 			/* what has been closed at both ends is no socket any more, and nobody's */
-			if (is_sessions(socket, known) && !socket->bound_dev_if)
+			if (is_sessions(socket, known))
 				found = SESSION;
 			else if (socket->state != BPF_TCP_TIME_WAIT)
 				found = OTHER;
@@ -200,8 +202,7 @@ inlined enum finding find(void *context, const struct ends *ends, int ipv4, int 
 	} else {
 		socket = find_udp(context, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 		if (socket) {
-			found = is_sessions(socket, known) && !socket->bound_dev_if ? SESSION
-										    : OTHER;
+			found = is_sessions(socket, known) ? SESSION : OTHER;
 			release(socket);
 		}
 	}
@@ -518,8 +519,7 @@ PROGRAM(create, struct bpf_sock *socket)
 		return PASS;
 	/* without memory for it: a socket that the session itself does not reach */
 	mark_of(&marks, socket, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	/* before Linux 6.12 `outwards` does not see the first answer of a TCP connection over IPv6
-	 */
+	/* on Linux 6.1 `outwards` does not see a listener's first answer over IPv6 */
 	if (known)
 		socket->priority = known->sign;
 	if (socket->type == SOCK_STREAM && protocol == IPPROTO_TCP)

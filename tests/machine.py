@@ -300,10 +300,11 @@ def reap_orphans(known):
                 pass
 
 
-def leftovers(before, *, patience=5.0, sweep=None):
-    """What is there now, was not @before, and does not go within @patience seconds: a sorted list of
-    "kind: description". What a killed keeper leaves (an empty control group, a stale directory) is
-    swept by the next start, so @sweep, a callable, is called once if only such things are left."""
+PATIENCE = 5.0  # seconds for what goes by itself
+
+
+def _left(before, patience=PATIENCE, sweep=None):
+    """The (kind, item) that leftovers() puts in words."""
     left = _new(before)
     deadline = time.monotonic() + patience * SLOWNESS
     while left and time.monotonic() < deadline:
@@ -312,20 +313,25 @@ def leftovers(before, *, patience=5.0, sweep=None):
             sweep = None
         time.sleep(0.05)
         left &= _new(before)
-    return sorted(f"{kind}: {item}{_name(item) if kind == 'process' else ''}" for kind, item in left)
+    return left
 
 
-def _name(item):
-    """What the process @item of a snapshot is called now."""
-    return f" ({(_read(f'/proc/{item.split()[0]}/comm') or '?').strip()})"
+def _worded(left):
+    """With what processes are called by now."""
+    return sorted(f"{kind}: {item}" + (f" ({_read(f'/proc/{item.split()[0]}/comm') or '?'})"
+                                       if kind == "process" else "") for kind, item in left)
+
+
+def leftovers(before, *, patience=PATIENCE, sweep=None):
+    """What is there now, was not @before, and does not go within @patience seconds: a sorted list of
+    "kind: description". What a killed keeper leaves (an empty control group, a stale directory) is
+    swept by the next start, so @sweep, a callable, is called once if only such things are left."""
+    return _worded(_left(before, patience, sweep))
 
 
 def _kill(left):
-    """Ends the processes among what leftovers() found."""
-    for line in left:
-        kind, item = line.split(": ", 1)
-        if kind != "process" or not item.startswith(f"{item.split()[0]} since {_start(item.split()[0])} "):
-            continue
+    """Ends those processes among what is @left that still are."""
+    for item in {item for kind, item in left if kind == "process"} & snapshot()["process"]:
         try:
             os.kill(int(item.split()[0]), signal.SIGKILL)
         except ProcessLookupError:
@@ -342,11 +348,12 @@ def missing(before):
 def difference(before, zombies=(), sweep=None):
     """In words, what is not as it was @before; "" where all is. Kills what still runs, and reaps
     orphans but @zombies."""
-    left = leftovers(before, sweep=sweep)
+    left = _left(before, sweep=sweep)
+    lines = _worded(left)
     reap_orphans(zombies)
     gone = missing(before)
     _kill(left)
-    return "".join([f"  left behind: {line}\n" for line in left]
+    return "".join([f"  left behind: {line}\n" for line in lines]
                    + [f"  gone: {line}\n" for line in gone])
 
 

@@ -39,7 +39,7 @@ pid_t process_borrow(int flags, int (*act)(void *), void *argument)
 	return child < 0 ? -errno : child;
 }
 
-int process_reap(int pidfd, int milliseconds)
+int process_reap(int pidfd, int milliseconds, siginfo_t *ret_ended)
 {
 	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
 	siginfo_t unused;
@@ -50,7 +50,7 @@ int process_reap(int pidfd, int milliseconds)
 	} while (ready < 0 && errno == EINTR);
 	if (ready <= 0)
 		return -ETIMEDOUT;
-	waitid(P_PIDFD, (id_t)pidfd, &unused, WEXITED | __WALL);
+	waitid(P_PIDFD, (id_t)pidfd, ret_ended ? ret_ended : &unused, WEXITED | __WALL);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef PRIVEXEC_BASE_PROCESS_H
 #define PRIVEXEC_BASE_PROCESS_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,8 +21,9 @@ pid_t process_clone(uint64_t flags, int cgroup, int *ret_pidfd);
  */
 pid_t process_borrow(int flags, int (*act)(void *), void *argument);
 
-/* Waits at most @milliseconds for a child to end and reaps it. Returns 0, or -ETIMEDOUT. */
-int process_reap(int pidfd, int milliseconds);
+/* Waits at most @milliseconds for a child to end and reaps it; says how it ended in @ret_ended if
+ * that is not NULL. Returns 0, or -ETIMEDOUT. */
+int process_reap(int pidfd, int milliseconds, siginfo_t *ret_ended);
 
 /*
  * Writes in words how a child ended, "was killed by SIGKILL" or "exited with status 1", and leaves

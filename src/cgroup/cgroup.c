@@ -2,11 +2,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -97,17 +97,16 @@ int cgroup_leave_users(struct cgroup *cgroup)
 /* Does a child live that starts in @directory? */
 static bool takes_children(int directory)
 {
-	struct pollfd over = { .events = POLLIN };
 	siginfo_t ended = { 0 };
-	pid_t child = process_clone(0, directory, &over.fd);
+	int pidfd;
+	pid_t child = process_clone(0, directory, &pidfd);
 
 	if (child == 0)
 		_exit(0);
 	if (child < 0)
 		return true; /* whoever needs one says why not */
-	poll(&over, 1, PROBE_MILLISECONDS);
-	waitid(P_PIDFD, (id_t)over.fd, &ended, WEXITED | WNOHANG | __WALL);
-	close(over.fd);
+	process_reap(pidfd, PROBE_MILLISECONDS, &ended);
+	close(pidfd);
 	/* one that does neither is frozen, which is for the user to end */
 	return ended.si_code != CLD_KILLED;
 }

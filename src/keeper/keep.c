@@ -244,13 +244,13 @@ static void end(const struct session *session, struct message_ended *ended)
 	if (ended->cause[0]) {
 		cgroup_kill(&session->cgroup);
 		syscall(SYS_pidfd_send_signal, session->init_pidfd, SIGKILL, NULL, 0);
-		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
+		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS, NULL);
 		cgroup_wait_empty(&session->cgroup, INIT_GONE_MILLISECONDS);
 	}
 	count_discarded(session, ended);
 	sweeper_release(&session->sweeper);
 	if (!ended->cause[0])
-		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS);
+		process_reap(session->init_pidfd, INIT_GONE_MILLISECONDS, NULL);
 	sweeper_wait(&session->sweeper, SWEEP_MILLISECONDS);
 }
 

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
 		.front_pidfd = -1,
 		.namespaces = { -1, -1, -1, -1 },
 		.state = { .lock = -1, .root = -1, .user = -1, .directory = -1 },
-		.cgroup = { -1, -1, -1, -1, -1, false, "", "", "" },
+		.cgroup = CGROUP_NONE,
 		.swap = { .watch = -1 },
 		.sweeper = { -1, -1 },
 		.network = NETWORK_HAS_NONE,

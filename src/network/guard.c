@@ -288,7 +288,7 @@ void guard_abandon(struct guard_loader *loader)
 	descriptor_close(&loader->channel);
 	/* it may have to wait, in closing a file of a dead server */
 	syscall(SYS_pidfd_send_signal, loader->pidfd, SIGKILL, NULL, 0);
-	process_reap(loader->pidfd, REAP_MILLISECONDS);
+	process_reap(loader->pidfd, REAP_MILLISECONDS, NULL);
 	descriptor_close(&loader->pidfd);
 }
 

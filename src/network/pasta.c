@@ -78,15 +78,13 @@ int pasta_find(struct problem *problem)
 	return 0;
 }
 
-/* Those that the keeper and the holder ignore: without SIGPIPE, for one, pasta gives up. */
+/* Whatever the keeper and the holder ignore: without SIGPIPE, for one, pasta gives up. */
 static void reset_signals(void)
 {
-	static const int ignored[] = { SIGHUP,	SIGPIPE, SIGCHLD, SIGXFSZ, SIGINT,    SIGQUIT,
-				       SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGVTALRM, SIGPROF };
 	const uint64_t none = 0;
 
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		signal(ignored[i], SIG_DFL);
+	for (int number = 1; number < SIGRTMIN; number++)
+		signal(number, SIG_DFL);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, sizeof(none));
 }
 

@@ -28,6 +28,23 @@ def cgroup2():
     return Path(mounts[0])
 
 
+def within(group, argv):
+    """The command line that runs @argv in @group."""
+    return ["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "sh", *argv]
+
+
+def members(group):
+    return (group / "cgroup.procs").read_text().split()
+
+
+def session_below(group):
+    """The control group of a session that lives below @group."""
+    found = machine.wait_until(lambda: [directory for directory in group.glob("privexec-*")
+                                        if len(members(directory)) >= 2])
+    assert found
+    return found[0]
+
+
 @pytest.fixture
 def delegated(alice):
     """A control group that was given to alice, as systemd gives each user one."""
@@ -43,17 +60,16 @@ def test_a_delegated_control_group_stops_neither_keeper_nor_sweeper(delegated, i
     """Freezing asks for no right over the frozen. A keeper that is frozen may hold the lock that all
     users' starts need."""
     process = subprocess.Popen(
-        ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
-         *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])], cwd="/")
+        within(delegated, alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])), cwd="/")
     try:
         assert machine.wait_until(lambda: list((machine.STATE / str(alice.uid)).glob("*/keeper")))
         names = {}
         machine.wait_until(lambda: names.update(
             {entry[2]: pid for pid, entry in machine.process_table().items()
              if pid in machine.descendants(process.pid) | {process.pid}}) or len(names) >= 4)
-        members = {int(pid) for pid in (delegated / "cgroup.procs").read_text().split()}
-        assert names["privexec"] in members, "the control: what is alice's can be frozen"
-        assert not {names["privexec-keeper"], names["privexec-sweep"]} & members
+        inside = {int(pid) for pid in members(delegated)}
+        assert names["privexec"] in inside, "the control: what is alice's can be frozen"
+        assert not {names["privexec-keeper"], names["privexec-sweep"]} & inside
     finally:
         process.kill()
         process.wait()
@@ -65,12 +81,8 @@ def test_a_session_stays_under_the_limits_of_who_starts_it(installed, alice):
     group.mkdir()
     try:
         done = subprocess.Popen(
-            ["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "sh",
-             *alice.command([installed, "-q", "--net=none", "--", "sleep", "2"])], cwd="/")
-        below = machine.wait_until(lambda: [
-            directory for directory in group.iterdir()
-            if directory.is_dir() and len((directory / "cgroup.procs").read_text().split()) >= 2])
-        assert below and below[0].name.startswith("privexec-")
+            within(group, alice.command([installed, "-q", "--net=none", "--", "sleep", "2"])), cwd="/")
+        assert session_below(group)
         assert done.wait(20) == 0
     finally:
         remove(group)
@@ -80,20 +92,15 @@ def test_what_a_control_group_of_the_users_holds_is_not_taken_for_kept(delegated
     """Whoever may write to the group above moves processes out of the session's: what depends on that is
     not promised. The control: it can be done."""
     process = subprocess.Popen(
-        ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
-         *alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])], cwd="/")
+        within(delegated, alice.command([installed, "-q", "--net=none", "--", "sleep", "1000"])), cwd="/")
     elsewhere = delegated / "elsewhere"
     try:
-        session = machine.wait_until(lambda: [
-            directory for directory in delegated.glob("privexec-*")
-            if len((directory / "cgroup.procs").read_text().split()) >= 2])[0]
         alice.run(["mkdir", elsewhere], check=True)
-        pid = (session / "cgroup.procs").read_text().split()[-1]
+        pid = members(session_below(delegated))[-1]
         alice.run(["sh", "-c", f"echo {pid} > {elsewhere}/cgroup.procs"], check=True)
-        assert pid in (elsewhere / "cgroup.procs").read_text().split()
+        assert pid in members(elsewhere)
         guarded = machine.run(
-            ["sh", "-c", f"echo $$ > {delegated}/cgroup.procs && exec \"$@\"", "sh",
-             *alice.command([installed, "-q", "--net=host", "--", "echo", "ran"])], cwd="/")
+            within(delegated, alice.command([installed, "-q", "--net=host", "--", "echo", "ran"])), cwd="/")
         assert guarded.returncode == 125 and "control group" in guarded.stderr, guarded
     finally:
         process.terminate()
@@ -114,11 +121,6 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child > 0 else ctype
 """
 
 
-def in_group(group, argv, **options):
-    return machine.run(["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "sh", *argv],
-                       cwd="/", **options)
-
-
 def test_a_session_starts_from_a_control_group_that_was_killed_before(installed, alice):
     """From there newer kernels kill whatever is cloned into another group: the session's first process,
     before its first instruction."""
@@ -129,11 +131,12 @@ def test_a_session_starts_from_a_control_group_that_was_killed_before(installed,
         (killed / "cgroup.kill").write_text("1")
         into = os.open(fresh, os.O_RDONLY)
         try:
-            control = in_group(killed, ["/usr/bin/python3", "-c", INTO, str(into)], pass_fds=[into])
+            control = machine.run(within(killed, ["/usr/bin/python3", "-c", INTO, str(into)]), pass_fds=[into])
         finally:
             os.close(into)
         for prefix in ([], alice.command([])):
-            done = in_group(killed, [*prefix, installed, "--debug", "--net=none", "--", "echo", "ran"])
+            done = machine.run(within(killed, [*prefix, installed, "--debug", "--net=none", "--", "echo",
+                                               "ran"]), cwd="/")
             assert done.returncode == 0 and done.stdout == "ran\n", done.stderr
             # where the limits of its caller hold for it
             assert "control group: attack-killed/privexec-" in done.stderr

@@ -15,6 +15,7 @@ THIS_MACHINE = (("network", "unguarded"),)
 OTHERS = (("network", ""),)
 TCP, UDP = (socket.SOCK_STREAM, 0), (socket.SOCK_DGRAM, 0)
 UDPLITE, SCTP, MPTCP = (socket.SOCK_DGRAM, 136), (socket.SOCK_STREAM, 132), (socket.SOCK_STREAM, 262)
+ALL_PROTOCOLS = 3  # of packet sockets
 SEQUENCED = (socket.SOCK_SEQPACKET, 132)
 
 
@@ -112,14 +113,6 @@ def to_itself(canary, _):
         yield None
 
 
-def watched():
-    """What root sees of all that goes through loopback."""
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as one:
-        one.bind(("lo", 3))
-        yield None
-        yield "".join(all_of(one))
-
-
 def to_shared(canary, port):
     """To the machine's address, where the sender has the port as well."""
     with socket_of(HOST, UDP) as own:
@@ -196,11 +189,16 @@ def ask(host, kind=TCP):
 
 # --- below and beside TCP and UDP
 
-def echo_requests():
-    """What root sees of pings to this machine."""
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as one:
-        yield None
-        yield "".join(all_of(one))
+def watched(family, protocol):
+    """What root sees of a protocol of IP's, or of what goes through loopback."""
+    def receive():
+        packets = family == socket.AF_PACKET
+        with socket.socket(family, socket.SOCK_RAW, socket.htons(protocol) if packets else protocol) as one:
+            if packets:
+                one.bind(("lo", protocol))
+            yield None
+            yield "".join(all_of(one))
+    return receive
 
 
 def all_of(one):
@@ -220,22 +218,9 @@ def ping(host):
     return send
 
 
-def raw():
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, 253) as one:
-        yield None
-        yield "".join(all_of(one))
-
-
 def send_raw(canary, _):
     with socket.socket(socket.AF_INET, socket.SOCK_RAW, 253) as one:
         one.sendto(canary.encode(), ("127.0.0.1", 0))
-
-
-def packets():
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5)) as one:
-        one.bind(("lo", 0x88b5))
-        yield None
-        yield "".join(all_of(one))
 
 
 def send_packet(canary, _):
@@ -365,6 +350,9 @@ def ask_name(canary, _):
                    ("127.0.0.53", 53))
 
 
+PINGS = watched(socket.AF_INET, socket.IPPROTO_ICMP)
+
+
 def _here(name, send, receive, **more):
     return Row(name, send, receive, modes=MODES, exits=THIS_MACHINE, **more)
 
@@ -408,15 +396,15 @@ ROWS = [
               may_lack="a kernel without MPTCP"),
         _both("SCTP to 127.0.0.1", to("127.0.0.1", SCTP), on_port("0.0.0.0", SCTP),
               may_lack="a kernel without SCTP, or without its module"),
-        _here("ping to 127.0.0.1", ping("127.0.0.1"), echo_requests, receiver="root"),
-        Row("ping to all hosts, 224.0.0.1", ping("224.0.0.1"), echo_requests, receiver="root", modes=MODES,
+        _here("ping to 127.0.0.1", ping("127.0.0.1"), PINGS, receiver="root"),
+        Row("ping to all hosts, 224.0.0.1", ping("224.0.0.1"), PINGS, receiver="root", modes=MODES,
             exits=(("watched packets", "CAP_NET_RAW"),)),
-        Row("UDP to itself, watched by root", to_itself, watched, receiver="root", modes=MODES,
+        Row("UDP to itself, watched by root", to_itself, watched(socket.AF_PACKET, ALL_PROTOCOLS), receiver="root", modes=MODES,
             exits=(("watched packets", "CAP_NET_RAW"),)),
         Row("UDP to the machine's address, a port that both have by SO_REUSEADDR", to_shared,
             on_port("0.0.0.0", UDP, prepare=bound_to_device), modes=MODES,
             exits=(*THIS_MACHINE, ("shared ports", "SO_REUSEADDR"))),
-        _here("packets of IP of one's own", send_raw, raw, users=("root",)),
+        _here("packets of IP of one's own", send_raw, watched(socket.AF_INET, 253), users=("root",)),
     ),
     *channel(
         "back in, to the session's own listeners",
@@ -442,7 +430,7 @@ ROWS = [
         Row("generic netlink", to_netlink(16), netlink(16), modes=MODES, users=("root",),
             may_lack="kernels where programs cannot send to each other by it"),
         Row("netlink for routes", to_netlink(0), netlink(0), modes=MODES, users=("root",)),
-        Row("packet sockets", send_packet, packets, modes=MODES, users=("root",)),
+        Row("packet sockets", send_packet, watched(socket.AF_PACKET, 0x88b5), modes=MODES, users=("root",)),
         Row("vsock", to_vsock, vsock, modes=MODES, inwards=USERS,
             may_lack="a kernel without vsock to itself (vsock_loopback)"),
     ),
