@@ -9,6 +9,7 @@ import random
 import pytest
 
 import holes
+import machine
 import stage
 
 SECONDS = float(os.environ.get("PRIVEXEC_FLOW_SECONDS", "20"))
@@ -92,3 +93,10 @@ def test_holes_are_found(flow, alice):
         for hole in holes.all_holes():
             if hole.name in ("shm", "user-namespace"):
                 holes.find(copy, hole, flow, alice, SEED, 60)
+
+
+@pytest.mark.parametrize("patch", [hole.patch for hole in holes.all_holes()], ids=lambda path: path.stem)
+def test_a_hole_is_a_change_of_the_sources_as_they_are(patch):
+    done = machine.run(["patch", "--strip=1", "--fuzz=0", "--batch", "--dry-run", "--input", patch],
+                       cwd=machine.ROOT)
+    assert done.returncode == 0, f"to be made anew: {done.stdout}"
