@@ -48,6 +48,7 @@ LEFT_OUT = {
     "attack/test_calls.py::test_a_socket_to_virtual_machines": "a family of sockets like others",
     # builds of privexec with a hole each
     "flow/test_flow.py::test_holes_are_found": "shown once, by `make check`",
+    "flow/test_flow.py::test_a_hole_is": "the sources are the same",
     # two minutes each of racing for paths, on an emulated processor with few rounds a second
     "attack/test_remains.py::test_paths_that_move": "a race that needs a fast machine",
     # the front answers before any session is made
